@@ -1,0 +1,27 @@
+/** The bindings and settings this Worker runs with; wrangler.toml and src/local/ provide them. */
+import type { DispatchService } from "./core/attempt.ts";
+import type { KeyService } from "./dispatch/key-service.ts";
+import type { QueueAdmin, QueueReports } from "./queue/service.ts";
+import type { RegistryService } from "./registry/service.ts";
+
+/** A stub of an object, typed by the methods that its room publishes. */
+export type StubOf<S> = S & { readonly id: DurableObjectId };
+
+/** The part of a Durable Object namespace that this project uses. */
+export interface Namespace<S> {
+  getByName(name: string, options?: { locationHint?: DurableObjectLocationHint }): StubOf<S>;
+  jurisdiction(jurisdiction: DurableObjectJurisdiction): Namespace<S>;
+}
+
+export interface Env {
+  readonly QUEUE: Namespace<QueueAdmin & QueueReports>;
+  readonly REGISTRY: Namespace<RegistryService>;
+  readonly KEYS: Namespace<KeyService>;
+  /** Settings are text; core/config.ts reads them. Service bindings are named APP_<SERVICE>. */
+  readonly [binding: string]: unknown;
+}
+
+/** The entrypoints of this Worker as `ctx.exports` shows them. */
+export interface Exports {
+  readonly Dispatcher: DispatchService;
+}

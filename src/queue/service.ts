@@ -1,0 +1,89 @@
+/**
+ * The methods a queue's object answers, and all that faces, registry and dispatcher know of it.
+ * Each takes and returns plain data; a refusal is a Result, a thrown error is the platform's.
+ */
+import type { AttemptOrder, AttemptOutcome } from "../core/attempt.ts";
+import type {
+  CreatedTask,
+  ListCursor,
+  OperationRecord,
+  QueueRecord,
+  QueueSettings,
+  TaskRecord,
+  TaskSpec,
+} from "../core/model.ts";
+import type { Result } from "../core/result.ts";
+
+/** What faces may ask of a queue. */
+export interface QueueService {
+  /** The queue as it is. NOT_FOUND when it does not exist. */
+  getQueue(): Promise<Result<QueueRecord>>;
+
+  /** Stores one task durably. NOT_FOUND (no queue), ALREADY_EXISTS (live or tombstoned name). */
+  createTask(spec: TaskSpec): Promise<Result<CreatedTask>>;
+  /** Stores many in one commit, not atomic: one result for each, in order. The outer failure: no queue. */
+  createTasks(specs: readonly TaskSpec[]): Promise<Result<readonly Result<CreatedTask>[]>>;
+
+  /** NOT_FOUND, with its own text when the task finished or was deleted recently. */
+  getTask(id: string, withBody: boolean): Promise<Result<TaskRecord>>;
+  /** A page in schedule order from after `cursor`; fewer than `pageSize` when bodies would pass about 8 MB. */
+  listTasks(request: {
+    readonly pageSize: number;
+    readonly cursor?: ListCursor;
+    readonly withBody: boolean;
+  }): Promise<Result<{ readonly tasks: readonly TaskRecord[]; readonly next?: ListCursor }>>;
+
+  /** Deletes a scheduled or dispatched task. NOT_FOUND as getTask. */
+  deleteTask(id: string): Promise<Result<null>>;
+  /** Deletes many in one commit; one result for each, in order. */
+  deleteTasks(ids: readonly string[]): Promise<Result<readonly Result<null>[]>>;
+  /** Dispatches now, whatever pause, rate and a running attempt say; the task as it is after dispatch. */
+  runTask(id: string, withBody: boolean): Promise<Result<TaskRecord>>;
+
+  /** The operation stored under a request id, if one is. */
+  findOperation(requestId: string): Promise<Result<OperationRecord | null>>;
+  /** Keeps a finished operation; with a request id that is already there, that older one is the answer. */
+  keepOperation(
+    kind: OperationRecord["kind"],
+    body: string,
+    requestId?: string,
+  ): Promise<Result<OperationRecord>>;
+  /** NOT_FOUND when it never was or is forgotten. */
+  getOperation(number: number): Promise<Result<OperationRecord>>;
+  /** Operations with numbers above `after`, ascending. */
+  listOperations(after: number, limit: number): Promise<Result<readonly OperationRecord[]>>;
+}
+
+/** What only the registry asks of a queue: it decides which queues exist. */
+export interface QueueAdmin extends QueueService {
+  /** Makes the queue exist with these settings; called again it replaces them. */
+  configure(record: Pick<QueueRecord, "name" | "settings">): Promise<Result<QueueRecord>>;
+  /** Replaces the settings; NOT_FOUND when the queue does not exist. */
+  updateSettings(settings: QueueSettings): Promise<Result<QueueRecord>>;
+  pause(): Promise<Result<QueueRecord>>;
+  resume(): Promise<Result<QueueRecord>>;
+  /** Deletes the tasks created before the call. */
+  purge(): Promise<Result<QueueRecord>>;
+  /** Removes the queue with everything in it. Succeeds also when nothing is there. */
+  destroy(): Promise<void>;
+}
+
+/** What only the dispatcher asks of a queue. */
+export interface QueueReports {
+  /**
+   * Takes outcomes and answers with further attempts for the lane, at most `free`. Settled in one
+   * commit with whatever else arrives; waits while the lane still runs attempts and nothing is due.
+   */
+  report(report: LaneReport): Promise<readonly AttemptOrder[]>;
+}
+
+export interface LaneReport {
+  readonly lane: number;
+  /** Names the object's incarnation that opened the lane: a later one settles but gives no work. */
+  readonly incarnation: string;
+  readonly outcomes: readonly AttemptOutcome[];
+  /** Attempts the lane could start now. */
+  readonly free: number;
+  /** Attempts the lane is still running. */
+  readonly running: number;
+}

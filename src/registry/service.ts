@@ -1,0 +1,21 @@
+/** The methods the catalogue of one project and location answers. */
+import type { QueueRecord, QueueSettings } from "../core/model.ts";
+import type { SettingsPatch } from "../core/queue-settings.ts";
+import type { Result } from "../core/result.ts";
+
+export interface RegistryService {
+  /** ALREADY_EXISTS; FAILED_PRECONDITION when the name is tombstoned. */
+  createQueue(queue: string, settings: QueueSettings): Promise<Result<QueueRecord>>;
+  /** Patches the settings that the patch names, or creates the queue with it (discovery v2 queues.patch). */
+  patchQueue(queue: string, patch: SettingsPatch): Promise<Result<QueueRecord>>;
+  /** NOT_FOUND `Requested entity was not found.` when missing. */
+  deleteQueue(queue: string): Promise<Result<null>>;
+  pauseQueue(queue: string): Promise<Result<QueueRecord>>;
+  resumeQueue(queue: string): Promise<Result<QueueRecord>>;
+  purgeQueue(queue: string): Promise<Result<QueueRecord>>;
+  /** Queues in lexicographic order, with ids above `after`; `more` says whether any follow. */
+  listQueues(
+    after: string,
+    limit: number,
+  ): Promise<{ readonly queues: readonly QueueRecord[]; readonly more: boolean }>;
+}

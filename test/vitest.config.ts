@@ -1,0 +1,13 @@
+import { cloudflareTest } from "@cloudflare/vitest-plugin";
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  plugins: [
+    cloudflareTest({
+      main: "./src/worker.ts",
+      wrangler: { configPath: "./wrangler.toml" },
+      miniflare: { bindings: { OPEN_MODE: "loopback", TARGET_ALLOW: "*" } },
+    }),
+  ],
+  test: { include: ["test/**/*.test.ts"], exclude: ["test/local/**", "test/bench/**"] },
+});
