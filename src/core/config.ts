@@ -8,7 +8,10 @@ export interface DeploymentConfig {
   readonly open: boolean;
   /** Bearer token that callers must present; absent and not open: everything is refused. */
   readonly apiToken: string | undefined;
-  /** Hosts that attempts may reach besides public names: comma-separated names, `*.suffix`, or `*`. */
+  /**
+   * Targets allowed besides public names on web ports: comma-separated `host`, `host:port`,
+   * `*.suffix`, `loopback`, or `*` (target-policy.ts).
+   */
   readonly targetAllow: readonly string[];
   /** Upper bound of maxDispatchesPerSecond. */
   readonly maxDispatchesPerSecond: number;
@@ -20,6 +23,10 @@ export interface DeploymentConfig {
   readonly euJurisdiction: boolean;
   /** Base URL of App Engine targets without a service binding; `{project}`, `{service}`, `{version}`, `{instance}` are filled in. */
   readonly appEngineUrl: string | undefined;
+  /** Domain of App Engine hosts, `{project}` is filled in: what a task's routing shows and its handler sees. */
+  readonly appEngineDomain: string;
+  /** The `iss` claim of the tokens this deployment signs; best the address under which it is reached. */
+  readonly issuer: string;
   /** Dispatcher calls in flight for a queue (platform.md §1: 32 invocations). */
   readonly dispatchCalls: number;
   /** Fetches in flight in one dispatcher call (platform.md §1: 6 connections). */
@@ -54,6 +61,8 @@ function parseConfig(env: Readonly<Record<string, unknown>>): DeploymentConfig {
     queueTombstoneUs: number(env, "QUEUE_TOMBSTONE_SECONDS", 7 * 86400) * 1e6,
     euJurisdiction: text(env, "EU_JURISDICTION") === "eu",
     appEngineUrl: text(env, "APP_ENGINE_URL"),
+    appEngineDomain: text(env, "APP_ENGINE_DOMAIN") ?? "{project}.appspot.com",
+    issuer: text(env, "ISSUER") ?? "https://edgetasks",
     dispatchCalls: number(env, "DISPATCH_CALLS", 32),
     dispatchFetches: number(env, "DISPATCH_FETCHES", 6),
     maxAttemptUs: number(env, "MAX_ATTEMPT_SECONDS", 840) * 1e6,

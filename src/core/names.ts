@@ -1,5 +1,13 @@
-/** Resource names, parsed and built in one place. */
+/** Resource names, parsed and built in one place; their patterns are those of limits.md §2. */
 import type { QueueName } from "./model.ts";
+
+const PROJECT_ID = /^[A-Za-z0-9:.-]+$/;
+const QUEUE_ID = /^[A-Za-z0-9-]{1,100}$/;
+const TASK_ID = /^[A-Za-z0-9_-]{1,500}$/;
+const OPERATION_ID = /^([A-Za-z0-9-]{1,100})-([1-9]\d{0,14})$/;
+
+/** A project and one of its locations: the parent of queues and operations. */
+export type LocationName = Pick<QueueName, "project" | "location">;
 
 /** The name of a queue's object in its namespace. */
 export function queueObjectName(name: QueueName): string {
@@ -7,6 +15,59 @@ export function queueObjectName(name: QueueName): string {
 }
 
 /** The name of the catalogue's object of a project and location. */
-export function registryObjectName(name: Pick<QueueName, "project" | "location">): string {
+export function registryObjectName(name: LocationName): string {
   return `${name.project}/${name.location}`;
+}
+
+export function isProjectId(text: string): boolean {
+  return PROJECT_ID.test(text);
+}
+
+export function isQueueId(text: string): boolean {
+  return QUEUE_ID.test(text);
+}
+
+export function isTaskId(text: string): boolean {
+  return TASK_ID.test(text);
+}
+
+/** `projects/P/locations/L` */
+export function locationPath(name: LocationName): string {
+  return `projects/${name.project}/locations/${name.location}`;
+}
+
+/** `projects/P/locations/L/queues/Q` */
+export function queuePath(name: QueueName): string {
+  return `${locationPath(name)}/queues/${name.queue}`;
+}
+
+/** `projects/P/locations/L/queues/Q/tasks/T` */
+export function taskPath(name: QueueName, id: string): string {
+  return `${queuePath(name)}/tasks/${id}`;
+}
+
+/** Reads a queue's full name. Null: not of that form, or an id outside its pattern. */
+export function parseQueuePath(path: string): QueueName | null {
+  const [projects, project, locations, location, queues, queue, ...rest] = path.split("/");
+  if (projects !== "projects" || locations !== "locations" || queues !== "queues") return null;
+  if (!project || !location || !queue || rest.length > 0) return null;
+  if (!isProjectId(project) || !isQueueId(queue)) return null;
+  return { project, location, queue };
+}
+
+/** A task's full name in its two parts, neither of them checked. Null: it has no `/tasks/`. */
+export function splitTaskPath(path: string): { queuePath: string; id: string } | null {
+  const [, queue, id] = /^(.*?)\/tasks\/(.*)$/s.exec(path) ?? [];
+  return queue === undefined || id === undefined ? null : { queuePath: queue, id };
+}
+
+/** `projects/P/locations/L/operations/Q-N`: an operation's number is its queue's own, from 1. */
+export function operationPath(name: QueueName, number: number): string {
+  return `${locationPath(name)}/operations/${name.queue}-${number}`;
+}
+
+/** The queue and number that an operation's id tells. Null: no operation has such an id. */
+export function parseOperationId(id: string): { queue: string; number: number } | null {
+  const [, queue, number] = OPERATION_ID.exec(id) ?? [];
+  return queue === undefined ? null : { queue, number: Number(number) };
 }

@@ -1,0 +1,100 @@
+/**
+ * Every bound of the service, once, with its reason. Sizes in bytes, times in microseconds (`_US`),
+ * unless the name says otherwise. Bounds that a deployment may change are settings (config.ts).
+ */
+
+const SECOND_US = 1_000_000;
+const HOUR_US = 3600 * SECOND_US;
+const DAY_US = 24 * HOUR_US;
+
+// ---- Queue settings --------------------------------------------------------------------------
+
+/** Rate of a queue without one; the live service shows it for default queues (push.md §5). */
+export const DEFAULT_MAX_DISPATCHES_PER_SECOND = 500;
+/** Concurrency of a queue without one (push.md §5). */
+export const DEFAULT_MAX_CONCURRENT_DISPATCHES = 1000;
+/** Attempts of a task when the queue says nothing, the first included (push.md §5). */
+export const DEFAULT_MAX_ATTEMPTS = 100;
+/** First retry delay when the queue says nothing (push.md §5). */
+export const DEFAULT_MIN_BACKOFF_US = SECOND_US / 10;
+/** Longest retry delay when the queue says nothing (push.md §5). */
+export const DEFAULT_MAX_BACKOFF_US = 3600 * SECOND_US;
+/** Doublings of the retry delay when the queue says nothing (push.md §5). */
+export const DEFAULT_MAX_DOUBLINGS = 16;
+/** How long a task may live by default (limits.md §3: 31 days). */
+export const DEFAULT_TASK_TTL_US = 31 * DAY_US;
+
+/** The largest burst a caller may choose, in the faces where it may be chosen (v2beta2). */
+export const MAX_BURST_SIZE = 500;
+/** The range of a derived burst: what the live service shows for 1/s and for 500/s. */
+export const DERIVED_BURST_SIZE = { min: 10, max: 100 } as const;
+/** int32 on the wire: attempts, doublings and concurrency. */
+export const MAX_INT32 = 2 ** 31 - 1;
+/** The longest duration kept: exact as a JS number of microseconds; about 285 years. */
+export const MAX_DURATION_US = 9e15;
+/** Task lifetimes that may be chosen (limits.md §3, v2beta3: 10 days to 10 years). */
+export const TASK_TTL_US = { min: 10 * DAY_US, max: 3650 * DAY_US } as const;
+/** Lives of a task name's tombstone that may be chosen (limits.md §3, v2beta3: 1 h to 9 days). */
+export const TOMBSTONE_TTL_US = { min: HOUR_US, max: 9 * DAY_US } as const;
+
+/** All headers of a task, and all header overrides of a queue, stay below it (limits.md §1: 80 KB). */
+export const MAX_HEADERS_SIZE = 80 * 1024;
+/** Longest URL, relative URI, or part that replaces one, in characters (limits.md §1). */
+export const MAX_URL_LENGTH = 2083;
+/** Highest TCP port. */
+export const MAX_PORT = 65_535;
+
+// ---- Catalogue -------------------------------------------------------------------------------
+
+/** Queues listed in a page, at most (limits.md §4). */
+export const MAX_QUEUES_PER_PAGE = 9800;
+/** A page of queues ends before its records pass this (UTF-16 units of JSON): an RPC answer holds 32 MiB. */
+export const MAX_QUEUES_PAGE_SIZE = 8_000_000;
+/**
+ * Queues in a project and location. Google starts with 1000 and raises it on request (limits.md §4);
+ * here it only keeps one catalogue within an object's means.
+ */
+export const MAX_QUEUES_PER_LOCATION = 10_000;
+/** When a step that was begun on a queue is looked at again if nobody reported its end. */
+export const CATALOGUE_STEP_GRACE_US = 10 * SECOND_US;
+/** Between tries of a step that failed: doubling from the first to the last. */
+export const CATALOGUE_RETRY_US = { first: SECOND_US, last: 300 * SECOND_US } as const;
+/** Calls to queue objects that one catalogue makes at a time when it catches up (platform.md §1: 6). */
+export const CATALOGUE_CONCURRENCY = 6;
+/** Unfinished steps taken up in one alarm; the rest has the next one at once. */
+export const CATALOGUE_STEPS_PER_ALARM = 100;
+/** An alarm waits no longer than this for queue objects (platform.md §1: 15 min at most). */
+export const CATALOGUE_ALARM_US = 60 * SECOND_US;
+/** Tombstones deleted in one alarm: bounded work. */
+export const TOMBSTONES_PER_SWEEP = 1000;
+/** Ended tombstones may stay this much longer, so that one alarm sweeps many. */
+export const TOMBSTONE_SWEEP_DELAY_US = HOUR_US;
+
+// ---- Dispatch --------------------------------------------------------------------------------
+
+/** Deadline of an attempt that names none: HTTP targets, and App Engine's automatic scaling (push.md §3). */
+export const DEFAULT_DISPATCH_DEADLINE_US = 600 * SECOND_US;
+/** A longer Retry-After is cut to this: the longest default backoff, so that no answer parks a task for days. */
+export const MAX_RETRY_AFTER_US = 3600 * SECOND_US;
+/** A lane takes no more attempts after this: a restart of the code then finds few long-lived calls. */
+export const LANE_LIFE_MS = 30_000;
+/** Attempts of a lane; with their reports they stay below the platform's 10,000 subrequests. */
+export const LANE_ATTEMPTS = 1000;
+/** Pauses before an unanswered report is sent again; the last one repeats. */
+export const REPORT_RETRIES_MS = [50, 200, 1000, 2000, 5000] as const;
+/** An outcome that could not be reported for so long is given up: its lease is about to expire. */
+export const REPORT_PATIENCE_MS = 25_000;
+/** Longest text of a failure that is kept with an attempt, in characters. */
+export const MAX_FAILURE_TEXT = 300;
+
+/** Validity of a signed token in seconds (auth.md: one hour, as Google's). */
+export const TOKEN_LIFETIME_S = 3600;
+/** A signed token is used again for this long; its receiver sees at least the rest of the hour left. */
+export const TOKEN_REUSE_MS = 300_000;
+/** Tokens kept in an isolate, about 1 KB each. */
+export const MAX_CACHED_TOKENS = 1000;
+
+// ---- Memory ----------------------------------------------------------------------------------
+
+/** Object ids that an isolate remembers for each namespace: some hundred bytes each. */
+export const MAX_CACHED_OBJECT_IDS = 4096;

@@ -1,0 +1,710 @@
+/**
+ * The rules of a queue, over its tables. Synchronous; time comes as an argument, in microseconds.
+ * Effects are data: attempts to be made are answered, never made here.
+ *
+ *              create                     claim (tick)            2xx
+ *   (nothing) ────────► scheduled ──────────────────────► leased ──────► gone (tombstone if named)
+ *                  │        ▲                              │ │ │
+ *                  │        ├── failure, retry at t ◄──────┘ │ └─ exhausted ─► gone
+ *                  │        └── lease expired, no outcome ◄──┘
+ *                  └── created when due, with room: stored already leased
+ *   scheduled or leased ── delete, purge, expiry ──► gone
+ */
+
+import type { AttemptKey, AttemptOrder, AttemptOutcome } from "../core/attempt.ts";
+import { attemptStatus } from "../core/attempt-status.ts";
+import type {
+  CreatedTask,
+  EncodedMeta,
+  ListCursor,
+  OperationRecord,
+  QueueName,
+  QueueRecord,
+  QueueSettings,
+  TaskRecord,
+  TaskSpec,
+} from "../core/model.ts";
+import { decodeMeta, encodeMeta } from "../core/model.ts";
+import { queueObjectName } from "../core/names.ts";
+import type { DomainError, Result } from "../core/result.ts";
+import { assert, fail, ok } from "../core/result.ts";
+import { backoffUs, isExhausted } from "../core/retry-policy.ts";
+import { applyHeaderOverrides } from "../core/target-override.ts";
+import { decodeTaskId, encodeTaskId, idSalt } from "../core/task-id.ts";
+import { isSlowingEnd } from "../core/throttle.ts";
+import type { Flight } from "./flights.ts";
+import { Flights, LEASE_US } from "./flights.ts";
+import { Pace } from "./pace.ts";
+import type { TaskRow } from "./schema.ts";
+import type { Place, Store, StoredQueue } from "./store.ts";
+import { isApart } from "./store.ts";
+import { Sweeper } from "./sweeper.ts";
+import { attemptHistory, extendHistory, readHistory, taskId, taskRecord } from "./task-record.ts";
+
+/** Bytes of body that attempts under way may hold: an object shares 128 MB with its isolate. */
+const MAX_FLIGHT_BYTES = 32e6;
+/** Bytes of body in one page of a list. */
+const MAX_PAGE_BYTES = 8e6;
+/** Rows a tick reads in one go, and how often it goes on in the same tick. */
+const TICK_ROWS = 200;
+const TICK_ROUNDS = 10;
+/** How long a finished operation is kept. */
+const OPERATION_TTL_US = 86400e6;
+
+const START: Place = { at: -1, seq: 0 };
+
+const NO_QUEUE =
+  "Queue does not exist. If you just created the queue, wait at least a minute for the queue to initialize.";
+const NO_ENTITY = "Requested entity was not found.";
+const TASK_GONE =
+  "The task no longer exists, though a task with this name existed recently. The task either successfully completed or was deleted.";
+
+/** The answer of an object that holds no queue. */
+export function missingQueue(): { readonly ok: false; readonly error: DomainError } {
+  return fail("NOT_FOUND", NO_QUEUE);
+}
+
+/** The answer for something that never was. */
+export function missingEntity(): { readonly ok: false; readonly error: DomainError } {
+  return fail("NOT_FOUND", NO_ENTITY);
+}
+
+/** What came of a report, for the log. */
+export interface Settlement {
+  readonly taskId: string;
+  readonly attempt: number;
+  readonly result: "completed" | "retried" | "exhausted";
+  readonly code: number;
+}
+
+export class Engine {
+  readonly #store: Store;
+  readonly #flights: Flights;
+  readonly #pace: Pace;
+  readonly #sweeper: Sweeper;
+  #queue: StoredQueue | null;
+  #salt = 0;
+  #lastSequence = 0;
+  /** Every row up to here is either leased or not visible any more. */
+  #cursor: Place = START;
+  /** Schedule time of the first row after the cursor; -Infinity: not known yet. */
+  #nextAt = Number.NEGATIVE_INFINITY;
+  /** Attempts that dispatcher lanes could start now; the shell sets it before each turn. */
+  capacity = 0;
+  /** Attempts claimed since they were last taken. */
+  #orders: AttemptOrder[] = [];
+
+  constructor(store: Store, nowUs: number) {
+    this.#store = store;
+    this.#queue = store.readQueue();
+    this.#salt = this.#queue === null ? 0 : idSalt(queueObjectName(this.#queue.name));
+    this.#flights = new Flights(store, (row) => taskId(row, this.#salt), nowUs);
+    this.#pace = new Pace(store, this.#queue?.settings.rateLimits ?? null, nowUs);
+    this.#sweeper = new Sweeper(store, this.#flights);
+  }
+
+  // --- the queue -----------------------------------------------------------------------------
+
+  /** The queue's settings where it exists, for the shell. */
+  get queue(): QueueRecord | null {
+    return this.#queue;
+  }
+
+  getQueue(): Result<QueueRecord> {
+    return this.#queue === null ? missingQueue() : ok(recordOf(this.#queue));
+  }
+
+  /** Makes the queue exist, or gives an existing one these settings. */
+  configure(name: QueueName, settings: QueueSettings, nowUs: number): Result<QueueRecord> {
+    const before = this.#queue;
+    this.#salt = idSalt(queueObjectName(name));
+    this.#write(
+      before === null
+        ? { name, settings, state: "RUNNING", purging: false }
+        : { ...before, settings },
+    );
+    if (before === null) this.#pace.start(settings.rateLimits, nowUs);
+    else this.#pace.change(settings.rateLimits, nowUs);
+    return this.getQueue();
+  }
+
+  updateSettings(settings: QueueSettings, nowUs: number): Result<QueueRecord> {
+    if (this.#queue === null) return missingQueue();
+    return this.configure(this.#queue.name, settings, nowUs);
+  }
+
+  pause(): Result<QueueRecord> {
+    return this.#setState("PAUSED");
+  }
+
+  resume(): Result<QueueRecord> {
+    return this.#setState("RUNNING");
+  }
+
+  /** Everything created before the call is gone for every reader at once; rows follow in slices. */
+  purge(nowUs: number): Result<QueueRecord> {
+    if (this.#queue === null) return missingQueue();
+    const purgeTimeUs = this.#nextSequence(nowUs);
+    this.#write({ ...this.#queue, purgeTimeUs, purging: true });
+    this.#flights.removeBefore(purgeTimeUs);
+    this.#sweeper.startRemoval();
+    return this.getQueue();
+  }
+
+  // --- tasks ---------------------------------------------------------------------------------
+
+  createTask(spec: TaskSpec, nowUs: number): Result<CreatedTask> {
+    const queue = this.#queue;
+    if (queue === null) return missingQueue();
+    if (spec.id !== undefined && this.#isTaken(spec.id, nowUs)) {
+      return fail("ALREADY_EXISTS", "Requested entity already exists");
+    }
+    const overridden = overrideMeta(spec.meta, queue.settings);
+    const meta = overridden ?? spec.meta;
+    const scheduleTimeUs = Math.max(nowUs, spec.scheduleTimeUs ?? nowUs);
+    const born = scheduleTimeUs === nowUs && this.#canLeaseAtBirth(spec, nowUs);
+    const sequence = this.#insert(
+      spec,
+      meta,
+      scheduleTimeUs,
+      born ? nowUs + LEASE_US : null,
+      nowUs,
+    );
+    const id = spec.id ?? encodeTaskId({ scheduleTimeUs, sequence }, this.#salt);
+    const place = { at: scheduleTimeUs, seq: sequence };
+    if (born) this.#launchAtBirth(place, id, spec, meta, nowUs);
+    else this.#noticeRow(place);
+    return ok({
+      id,
+      scheduleTimeUs,
+      createTimeUs: sequence,
+      ...(overridden === null ? {} : { meta: overridden }),
+    });
+  }
+
+  getTask(id: string, withBody: boolean, nowUs: number): Result<TaskRecord> {
+    const found = this.#find(id, nowUs);
+    return found.ok ? ok(this.#record(found.value, withBody)) : found;
+  }
+
+  listTasks(
+    pageSize: number,
+    cursor: ListCursor | undefined,
+    withBody: boolean,
+    nowUs: number,
+  ): Result<{ tasks: readonly TaskRecord[]; next?: ListCursor }> {
+    if (this.#queue === null) return missingQueue();
+    const tasks: TaskRecord[] = [];
+    let bytes = 0;
+    let place = cursor === undefined ? START : { at: cursor.scheduleTimeUs, seq: cursor.sequence };
+    for (;;) {
+      const rows = this.#store.tasksAfter(place, Math.min(pageSize - tasks.length + 1, TICK_ROWS));
+      for (const row of rows) {
+        if (tasks.length === pageSize || bytes > MAX_PAGE_BYTES) {
+          return ok({ tasks, next: { scheduleTimeUs: place.at, sequence: place.seq } });
+        }
+        place = row;
+        if (this.#isHidden(row.seq, nowUs)) continue;
+        const task = this.#record(row, withBody);
+        bytes += task.meta.length + (task.body?.byteLength ?? 0);
+        tasks.push(task);
+      }
+      if (rows.length === 0) return ok({ tasks });
+    }
+  }
+
+  deleteTask(id: string, nowUs: number): Result<null> {
+    const found = this.#find(id, nowUs);
+    if (!found.ok) return found;
+    this.#remove(found.value, found.value.name, found.value.meta === null, nowUs);
+    return ok(null);
+  }
+
+  /** Claims a task whatever pause, rates and a running attempt say (discovery v2 tasks.run). */
+  runTask(id: string, withBody: boolean, nowUs: number): Result<TaskRecord> {
+    const found = this.#find(id, nowUs);
+    if (!found.ok) return found;
+    const row = found.value;
+    const order = this.#orderOf(row, this.#nextAttempt(row));
+    const flight = this.#flightOf(row, order.body?.byteLength ?? 0, nowUs, nowUs);
+    this.#flights.claim([flight], nowUs + LEASE_US);
+    this.#orders.push(order);
+    return ok(this.#record(row, withBody));
+  }
+
+  // --- attempts ------------------------------------------------------------------------------
+
+  /** Claims what is due, as far as capacity, concurrency, tokens and memory allow. */
+  tick(nowUs: number): void {
+    for (const place of this.#flights.expire(nowUs)) this.#noticeRow(place);
+    if (this.#queue?.state !== "RUNNING") return;
+    if (this.#firstAt() > nowUs) return;
+    const flights: Flight[] = [];
+    const tokens = this.#pace.grantable(nowUs);
+    for (let round = 0; round < TICK_ROUNDS; round++) {
+      if (!this.#claimRound(flights, tokens, nowUs)) break;
+    }
+    this.#flights.claim(flights, nowUs + LEASE_US);
+    this.#pace.take(flights.length, nowUs);
+  }
+
+  /** The attempts claimed since the last call, in order. */
+  takeOrders(): AttemptOrder[] {
+    const orders = this.#orders;
+    this.#orders = [];
+    return orders;
+  }
+
+  /** Says which lane runs an attempt. */
+  assign(key: AttemptKey, lane: number): void {
+    this.#flights.assign(placeOf(key), lane);
+  }
+
+  /** A lane is gone with whatever it had not reported. */
+  orphanLane(lane: number): void {
+    this.#flights.orphanLane(lane);
+  }
+
+  /** Renews the leases of running attempts that need it. */
+  renew(nowUs: number): void {
+    this.#flights.renew(nowUs);
+  }
+
+  /**
+   * Applies what came of an attempt; null when the report is late: another attempt holds the lease,
+   * or the task is gone.
+   */
+  recordOutcome(outcome: AttemptOutcome, nowUs: number): Settlement | null {
+    const place = placeOf(outcome);
+    const held = this.#heldBy(place, outcome.attempt, nowUs);
+    if (held === null) return null;
+    const { end } = outcome;
+    if (end.kind === "response" && end.status >= 200 && end.status < 300) {
+      return this.#complete(place, held, outcome.attempt, nowUs);
+    }
+    const row = this.#store.taskAt(place.at, place.seq);
+    if (row === undefined) return null;
+    return this.#fail(row, held, outcome, nowUs);
+  }
+
+  // --- time ----------------------------------------------------------------------------------
+
+  /** Whether anything is due or under way, so that a lost wake-up would be missed. */
+  isBusy(nowUs: number): boolean {
+    return this.#flights.size > 0 || (this.#queue?.state === "RUNNING" && this.#firstAt() <= nowUs);
+  }
+
+  /** Whether lanes of this object run anything, so that leases need renewing. */
+  get hasOwnFlights(): boolean {
+    return this.#flights.hasOwn;
+  }
+
+  /** When to tick next, computed from what is there; Infinity when nothing waits for time. */
+  wakeAtUs(nowUs: number): number {
+    if (this.#queue === null) return Number.POSITIVE_INFINITY;
+    let wake = Math.min(this.#flights.nextExpiryUs(), this.#sweepAtUs(nowUs));
+    if (this.#queue.state !== "RUNNING") return Math.min(wake, this.#expiryWhilePausedUs());
+    if (this.#firstAt() > nowUs) return Math.min(wake, this.#nextAt);
+    // Blocked by lanes, concurrency or memory: a report will come and tick.
+    if (this.#room() > 0) wake = Math.min(wake, this.#pace.nextGrantUs(nowUs));
+    return wake;
+  }
+
+  /** Begins a sweep of the tombstones: for an alarm that found nothing else to do. */
+  startTombstoneSweep(): void {
+    this.#sweeper.startTombstones();
+  }
+
+  /** Removes a slice of what is purged, expired or no longer tombstoned. */
+  sweep(nowUs: number): void {
+    const queue = this.#queue;
+    if (queue === null) return;
+    const idle = queue.state !== "RUNNING" && this.#expiryWhilePausedUs() <= nowUs;
+    if ((idle || queue.purging) && !this.#sweeper.isRemoving) this.#sweeper.startRemoval();
+    this.#sweeper.run(this.#horizonUs(queue, nowUs), queue.settings.tombstoneTtlUs, nowUs);
+    if (queue.purging && !this.#sweeper.isRemoving) this.#write({ ...queue, purging: false });
+  }
+
+  // --- operations ----------------------------------------------------------------------------
+
+  findOperation(requestId: string): Result<OperationRecord | null> {
+    if (this.#queue === null) return missingQueue();
+    const row = this.#store.operationOfRequest(requestId);
+    return ok(row === undefined ? null : operationOf(row));
+  }
+
+  keepOperation(
+    kind: OperationRecord["kind"],
+    body: string,
+    requestId: string | undefined,
+    nowUs: number,
+  ): Result<OperationRecord> {
+    if (this.#queue === null) return missingQueue();
+    const earlier = requestId === undefined ? undefined : this.#store.operationOfRequest(requestId);
+    if (earlier !== undefined) return ok(operationOf(earlier));
+    this.#store.deleteOperationsBelow(nowUs - OPERATION_TTL_US, 100);
+    const row = { number: this.#nextSequence(nowUs), kind, body };
+    this.#store.insertOperation(row, requestId ?? null);
+    return ok(operationOf(row));
+  }
+
+  getOperation(number: number): Result<OperationRecord> {
+    const row = this.#queue === null ? undefined : this.#store.operation(number);
+    return row === undefined ? missingEntity() : ok(operationOf(row));
+  }
+
+  listOperations(after: number, limit: number): Result<readonly OperationRecord[]> {
+    if (this.#queue === null) return missingQueue();
+    return ok(this.#store.operationsAfter(after, limit).map(operationOf));
+  }
+
+  // --- leaves --------------------------------------------------------------------------------
+
+  #write(queue: StoredQueue): void {
+    this.#store.writeQueue(queue);
+    this.#queue = queue;
+  }
+
+  #setState(state: QueueRecord["state"]): Result<QueueRecord> {
+    if (this.#queue === null) return missingQueue();
+    if (this.#queue.state !== state) this.#write({ ...this.#queue, state });
+    return this.getQueue();
+  }
+
+  #nextSequence(nowUs: number): number {
+    this.#lastSequence = Math.max(this.#lastSequence + 1, nowUs);
+    return this.#lastSequence;
+  }
+
+  /** Tasks created before this moment are purged or expired, whether or not their rows are still there. */
+  #horizonUs(queue: StoredQueue, nowUs: number): number {
+    return Math.max(queue.purgeTimeUs ?? 0, nowUs - queue.settings.taskTtlUs);
+  }
+
+  #isHidden(sequence: number, nowUs: number): boolean {
+    return this.#queue === null || sequence < this.#horizonUs(this.#queue, nowUs);
+  }
+
+  #isTaken(id: string, nowUs: number): boolean {
+    const until = this.#store.tombstoneUntil(id);
+    if (until !== undefined && until > nowUs) return true;
+    return this.#store.taskNamed(id) !== undefined || this.#findUnnamed(id) !== undefined;
+  }
+
+  #findUnnamed(id: string): TaskRow | undefined {
+    const born = decodeTaskId(id, this.#salt);
+    if (born === null) return undefined;
+    const row = this.#store.taskAt(born.scheduleTimeUs, born.sequence);
+    if (row?.name === null) return row;
+    return this.#store
+      .movedTasks(born.sequence)
+      .find((moved) => moved.name === null && taskId(moved, this.#salt) === id);
+  }
+
+  /** The visible row of a task, or the NOT_FOUND that fits what is known of the id. */
+  #find(id: string, nowUs: number): Result<TaskRow> {
+    if (this.#queue === null) return missingQueue();
+    const row = this.#findUnnamed(id) ?? this.#store.taskNamed(id);
+    if (row !== undefined && !this.#isHidden(row.seq, nowUs)) return ok(row);
+    return fail("NOT_FOUND", row !== undefined || this.#existed(id, nowUs) ? TASK_GONE : NO_ENTITY);
+  }
+
+  #existed(id: string, nowUs: number): boolean {
+    const until = this.#store.tombstoneUntil(id);
+    if (until !== undefined && until > nowUs) return true;
+    const born = decodeTaskId(id, this.#salt);
+    return born !== null && born.sequence <= Math.max(nowUs, this.#lastSequence);
+  }
+
+  #insert(
+    spec: TaskSpec,
+    meta: EncodedMeta,
+    at: number,
+    lease: number | null,
+    nowUs: number,
+  ): number {
+    // Sequence numbers repeat only after a clock stepped back across a restart.
+    for (let tries = 0; tries < 1000; tries++) {
+      const seq = this.#nextSequence(nowUs);
+      const inserted = this.#store.insertTask({
+        at,
+        seq,
+        lease,
+        name: spec.id ?? null,
+        tag: spec.tag ?? null,
+        meta,
+        body: spec.body ?? null,
+      });
+      if (inserted) return seq;
+    }
+    throw new Error("edgetasks bug: no free sequence number");
+  }
+
+  /** Attempts that could be claimed now, tokens aside, besides `claimed` with `bytes` of body. */
+  #room(claimed = 0, bytes = 0): number {
+    const queue = this.#queue;
+    if (queue === null || this.#flights.bytes + bytes >= MAX_FLIGHT_BYTES) return 0;
+    const free = queue.settings.rateLimits.maxConcurrentDispatches - this.#flights.size - claimed;
+    return Math.max(0, Math.min(this.capacity, free));
+  }
+
+  /** Whether a task due now can go out at once: nothing older waits, and there is room and a token. */
+  #canLeaseAtBirth(spec: TaskSpec, nowUs: number): boolean {
+    if (this.#queue?.state !== "RUNNING" || this.#queue.settings.type !== "PUSH") return false;
+    if (this.#firstAt() <= nowUs || spec.tag !== undefined) return false;
+    return this.#room() > 0 && this.#pace.grantable(nowUs) > 0;
+  }
+
+  #launchAtBirth(place: Place, id: string, spec: TaskSpec, meta: EncodedMeta, nowUs: number): void {
+    const bytes = spec.body?.byteLength ?? 0;
+    this.#flights.add({
+      ...place,
+      attempt: 1,
+      dispatchedUs: nowUs,
+      taskId: id,
+      name: spec.id ?? null,
+      apart: isApart(meta, spec.body ?? null),
+      bytes,
+      forcedUs: null,
+      until: nowUs + LEASE_US,
+      slot: null,
+      lane: null,
+    });
+    this.capacity--;
+    this.#pace.take(1, nowUs);
+    // Nothing unleased lies before this row (see #canLeaseAtBirth), so scans may start after it.
+    if (isAfter(place, this.#cursor)) this.#cursor = place;
+    this.#orders.push({
+      scheduleTimeUs: place.at,
+      sequence: place.seq,
+      attempt: 1,
+      taskId: id,
+      meta,
+      ...(spec.body === undefined ? {} : { body: spec.body }),
+    });
+  }
+
+  /** A row now waits at a place: scans must not start after it. */
+  #noticeRow(place: Place): void {
+    if (!isAfter(place, this.#cursor)) this.#cursor = { at: place.at, seq: place.seq - 1 };
+    if (place.at < this.#nextAt) this.#nextAt = place.at;
+  }
+
+  /** Claims from one batch of rows; false when there is nothing more to claim now. */
+  #claimRound(flights: Flight[], tokens: number, nowUs: number): boolean {
+    let bytes = flights.reduce((sum, flight) => sum + flight.bytes, 0);
+    const wanted = Math.min(tokens - flights.length, this.#room(flights.length, bytes));
+    if (wanted <= 0) return false;
+    const limit = Math.min(wanted + 1, TICK_ROWS);
+    const rows = this.#store.tasksAfter(this.#cursor, limit);
+    for (const row of rows) {
+      this.#nextAt = row.at;
+      if (row.at > nowUs || flights.length >= tokens) return false;
+      // Looked at anew for every row: leases of an earlier life turn up on the way and take room.
+      if (this.#room(flights.length, bytes) === 0) return false;
+      this.#cursor = { at: row.at, seq: row.seq };
+      if (!this.#isClaimable(row, nowUs)) continue;
+      const order = this.#orderOf(row, this.#nextAttempt(row));
+      const flight = this.#flightOf(row, order.body?.byteLength ?? 0, nowUs, null);
+      bytes += flight.bytes;
+      flights.push(flight);
+      this.#orders.push(order);
+      this.capacity--;
+    }
+    if (rows.length === limit) return true;
+    this.#nextAt = Number.POSITIVE_INFINITY;
+    return false;
+  }
+
+  /** Whether a due row is free; sees to rows that are expired or leased by an earlier life. */
+  #isClaimable(row: TaskRow, nowUs: number): boolean {
+    if (this.#flights.get(row) !== undefined) return false;
+    if (this.#isHidden(row.seq, nowUs)) {
+      this.#remove(row, row.name, row.meta === null, nowUs);
+      return false;
+    }
+    if (row.lease === null || row.lease <= nowUs || this.#flights.lostAttempt(row) > 0) return true;
+    this.#flights.add({
+      ...this.#flightOf(row, 0, nowUs, null),
+      attempt: 1,
+      dispatchedUs: row.lease - LEASE_US,
+      until: Math.min(row.lease, nowUs + LEASE_US),
+    });
+    return false;
+  }
+
+  /** The number of a row's next attempt: no number is ever given twice. */
+  #nextAttempt(row: TaskRow): number {
+    const running = this.#flights.get(row)?.attempt ?? 0;
+    const inline = row.lease === null ? 0 : 1;
+    return Math.max(row.attempts, running, this.#flights.lostAttempt(row), inline) + 1;
+  }
+
+  #flightOf(row: TaskRow, bytes: number, nowUs: number, forcedUs: number | null): Flight {
+    return {
+      at: row.at,
+      seq: row.seq,
+      attempt: this.#nextAttempt(row),
+      dispatchedUs: nowUs,
+      taskId: taskId(row, this.#salt),
+      name: row.name,
+      apart: row.meta === null,
+      bytes,
+      forcedUs,
+      until: nowUs + LEASE_US,
+      slot: null,
+      lane: null,
+    };
+  }
+
+  #orderOf(row: TaskRow, attempt: number): AttemptOrder {
+    const kept = this.#payloadOf(row);
+    const history = readHistory(row);
+    return {
+      scheduleTimeUs: row.at,
+      sequence: row.seq,
+      attempt,
+      taskId: taskId(row, this.#salt),
+      meta: kept.meta as EncodedMeta,
+      ...(kept.body === null ? {} : { body: new Uint8Array(kept.body) }),
+      ...(history === null ? {} : { history: attemptHistory(history) }),
+    };
+  }
+
+  #payloadOf(row: TaskRow): { meta: string; body: ArrayBuffer | null } {
+    if (row.meta !== null) return { meta: row.meta, body: row.body };
+    const payload = this.#store.payload(row.seq);
+    assert(payload !== undefined, `task ${row.seq} has neither meta nor payload`);
+    return payload;
+  }
+
+  #metaOf(row: TaskRow): string {
+    const meta = row.meta ?? this.#store.payloadMeta(row.seq);
+    assert(meta !== undefined, `task ${row.seq} has neither meta nor payload`);
+    return meta;
+  }
+
+  #record(row: TaskRow, withBody: boolean): TaskRecord {
+    const kept = withBody ? this.#payloadOf(row) : { meta: this.#metaOf(row), body: null };
+    const running = {
+      flight: this.#flights.get(row),
+      lost: Math.max(this.#flights.lostAttempt(row), row.lease === null ? 0 : 1),
+    };
+    return taskRecord(row, kept, this.#salt, running);
+  }
+
+  /** The flight whose lease a report names; null when the report is late. */
+  #heldBy(place: Place, attempt: number, nowUs: number): Flight | null {
+    const flight = this.#flights.get(place);
+    if (flight !== undefined) return flight.attempt === attempt ? flight : null;
+    // Not under way here: a lease that expired untaken, or one of an earlier life not yet met.
+    const row = this.#store.taskAt(place.at, place.seq);
+    if (row === undefined || this.#isHidden(row.seq, nowUs)) return null;
+    if (this.#nextAttempt(row) !== attempt + 1 || attempt <= row.attempts) return null;
+    return { ...this.#flightOf(row, 0, nowUs, null), attempt };
+  }
+
+  #complete(place: Place, flight: Flight, attempt: number, nowUs: number): Settlement | null {
+    if (!this.#remove(place, flight.name, flight.apart, nowUs)) return null;
+    return { taskId: flight.taskId, attempt, result: "completed", code: 0 };
+  }
+
+  #fail(row: TaskRow, flight: Flight, outcome: AttemptOutcome, nowUs: number): Settlement {
+    const queue = this.#queue;
+    assert(queue !== null, "an outcome for a queue that is not there");
+    const meta = decodeMeta(this.#metaOf(row) as EncodedMeta);
+    const { end } = outcome;
+    if (isSlowingEnd(end, meta.target.kind)) this.#pace.slowDown(nowUs);
+    const history = extendHistory(
+      readHistory(row),
+      row.at,
+      {
+        scheduleUs: flight.forcedUs ?? row.at,
+        dispatchUs: flight.dispatchedUs,
+        responseUs: nowUs,
+      },
+      end,
+    );
+    const retryConfig = meta.retryConfig ?? queue.settings.retryConfig;
+    const settlement = {
+      taskId: taskId(row, this.#salt),
+      attempt: outcome.attempt,
+      code: attemptStatus(end).code,
+    };
+    if (isExhausted(outcome.attempt, nowUs - history.firstDispatchUs, retryConfig)) {
+      this.#remove(row, row.name, row.meta === null, nowUs);
+      return { ...settlement, result: "exhausted" };
+    }
+    const delay = Math.max(backoffUs(outcome.attempt, retryConfig), outcome.retryAfterUs ?? 0);
+    const at = Math.round((flight.forcedUs ?? nowUs) + delay);
+    this.#flights.remove(row);
+    // Another place than before, always: what a claim row says of the old one must not fit the new.
+    const place = { at: at === row.at ? at + 1 : at, seq: row.seq };
+    this.#store.rescheduleTask(row, place.at, outcome.attempt, JSON.stringify(history));
+    this.#noticeRow(place);
+    return { ...settlement, result: "retried" };
+  }
+
+  /** Takes a task away for good; its name stays taken for the tombstone's time. */
+  #remove(place: Place, name: string | null, apart: boolean, nowUs: number): boolean {
+    this.#flights.remove(place);
+    if (!this.#store.deleteTask(place.at, place.seq, apart)) return false;
+    if (name !== null) this.#bury(name, nowUs);
+    return true;
+  }
+
+  #bury(name: string, nowUs: number): void {
+    const ttlUs = this.#queue?.settings.tombstoneTtlUs ?? 0;
+    if (ttlUs === 0) return;
+    this.#store.writeTombstone(name, nowUs + ttlUs);
+    this.#sweeper.noticeTombstone(nowUs);
+  }
+
+  #sweepAtUs(nowUs: number): number {
+    return this.#queue?.purging === true ? nowUs : this.#sweeper.wakeAtUs(nowUs);
+  }
+
+  /** Schedule time of the first row that may be unleased, read from the table once after a start. */
+  #firstAt(): number {
+    if (this.#nextAt === Number.NEGATIVE_INFINITY) {
+      this.#nextAt = this.#store.scheduleAfter(this.#cursor) ?? Number.POSITIVE_INFINITY;
+    }
+    return this.#nextAt;
+  }
+
+  /** When the oldest waiting task of a queue that dispatches nothing expires. */
+  #expiryWhilePausedUs(): number {
+    const first = this.#store.placesAfter(START, 1)[0];
+    if (first === undefined || this.#queue === null) return Number.POSITIVE_INFINITY;
+    return first.seq + this.#queue.settings.taskTtlUs;
+  }
+}
+
+function recordOf({ purging: _, ...record }: StoredQueue): QueueRecord {
+  return record;
+}
+
+function placeOf(key: AttemptKey): Place {
+  return { at: key.scheduleTimeUs, seq: key.sequence };
+}
+
+function isAfter(place: Place, other: Place): boolean {
+  return place.at > other.at || (place.at === other.at && place.seq > other.seq);
+}
+
+/** A task's meta with the queue-level header overrides; null where they change nothing. */
+function overrideMeta(meta: EncodedMeta, settings: QueueSettings): EncodedMeta | null {
+  if (settings.httpTarget?.headers === undefined) return null;
+  const before = decodeMeta(meta);
+  const after = applyHeaderOverrides(before, settings.httpTarget);
+  return after === before ? null : encodeMeta(after);
+}
+
+function operationOf(row: { number: number; kind: string; body: string }): OperationRecord {
+  return {
+    number: row.number,
+    kind: row.kind as OperationRecord["kind"],
+    createTimeUs: row.number,
+    body: row.body,
+  };
+}

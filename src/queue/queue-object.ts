@@ -1,0 +1,340 @@
+/**
+ * The Durable Object of one queue: a thin shell around the engine. It reads the clock, gathers what
+ * arrives together into one turn (and so one commit), hands attempts to dispatcher lanes, and sees to
+ * it that something wakes it in time. It decides nothing about tasks and never holds a fetch itself.
+ */
+import { DurableObject } from "cloudflare:workers";
+import type { AttemptOrder, LaneContext } from "../core/attempt.ts";
+import { readConfig } from "../core/config.ts";
+import type {
+  CreatedTask,
+  OperationRecord,
+  QueueRecord,
+  QueueSettings,
+  TaskRecord,
+  TaskSpec,
+} from "../core/model.ts";
+import { queueObjectName } from "../core/names.ts";
+import type { Result } from "../core/result.ts";
+import type { Env, Exports } from "../env.ts";
+import { Engine, missingEntity, missingQueue } from "./engine.ts";
+import { Lanes } from "./lanes.ts";
+import { hasTables, migrate } from "./schema.ts";
+import type { LaneReport, QueueAdmin, QueueReports, QueueService } from "./service.ts";
+import { Store } from "./store.ts";
+import { Waker } from "./waker.ts";
+
+/** How often the leases of running attempts are looked at. */
+const RENEW_EVERY_MS = 10_000;
+/** How long an alarm stays open for the attempts it started, to spare a watchdog alarm. */
+const ALARM_LINGER_MS = 5_000;
+
+type ListRequest = Parameters<QueueService["listTasks"]>[0];
+
+export class QueueObject extends DurableObject<Env> implements QueueAdmin, QueueReports {
+  /** Microseconds since the epoch; tests put another clock here. */
+  clock: () => number = () => Date.now() * 1000;
+  /** Chance, for log sampling; tests put another source here. */
+  random: () => number = Math.random;
+
+  /** Null while the queue does not exist: an object that was only asked about keeps no tables. */
+  #engine: Engine | null = null;
+  readonly #incarnation = crypto.randomUUID();
+  readonly #lanes: Lanes;
+  readonly #waker: Waker;
+  /** What the next turn will do, gathered since it was scheduled. */
+  #reports: (() => void)[] = [];
+  #operations: ((nowUs: number) => void)[] = [];
+  #turnScheduled = false;
+  #renewing = false;
+  /** Ends the wait of an alarm for the attempts it started; null while no alarm waits. */
+  #endLinger: (() => void) | null = null;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    const config = readConfig(env);
+    this.#lanes = new Lanes({
+      maxLanes: config.dispatchCalls,
+      width: config.dispatchFetches,
+      open: (lane, orders) => this.#openLane(lane, orders),
+      closed: (lane) => {
+        this.#engine?.orphanLane(lane);
+        this.#schedule();
+      },
+      assign: (order, lane) => this.#engine?.assign(order, lane),
+    });
+    this.#waker = new Waker(ctx.storage, () => this.#schedule());
+    ctx.blockConcurrencyWhile(async () => {
+      if (!hasTables(ctx.storage.sql)) return;
+      this.#open();
+      await this.#waker.load();
+      this.#schedule();
+    });
+  }
+
+  // --- QueueService --------------------------------------------------------------------------
+
+  async getQueue(): Promise<Result<QueueRecord>> {
+    return this.#engine?.getQueue() ?? missingQueue();
+  }
+
+  async createTask(spec: TaskSpec): Promise<Result<CreatedTask>> {
+    return this.#turn((engine, nowUs) => this.#logged("create", engine.createTask(spec, nowUs)));
+  }
+
+  async createTasks(specs: readonly TaskSpec[]): Promise<Result<readonly Result<CreatedTask>[]>> {
+    return this.#turn((engine, nowUs) => {
+      if (engine.queue === null) return missingQueue();
+      const value = specs.map((spec) => this.#logged("create", engine.createTask(spec, nowUs)));
+      return { ok: true, value };
+    });
+  }
+
+  async getTask(id: string, withBody: boolean): Promise<Result<TaskRecord>> {
+    return this.#engine?.getTask(id, withBody, this.clock()) ?? missingQueue();
+  }
+
+  async listTasks(request: ListRequest): ReturnType<QueueService["listTasks"]> {
+    const { pageSize, cursor, withBody } = request;
+    return this.#engine?.listTasks(pageSize, cursor, withBody, this.clock()) ?? missingQueue();
+  }
+
+  async deleteTask(id: string): Promise<Result<null>> {
+    return this.#turn((engine, nowUs) => this.#logged("delete", engine.deleteTask(id, nowUs), id));
+  }
+
+  async deleteTasks(ids: readonly string[]): Promise<Result<readonly Result<null>[]>> {
+    return this.#turn((engine, nowUs) => {
+      if (engine.queue === null) return missingQueue();
+      const value = ids.map((id) => this.#logged("delete", engine.deleteTask(id, nowUs), id));
+      return { ok: true, value };
+    });
+  }
+
+  async runTask(id: string, withBody: boolean): Promise<Result<TaskRecord>> {
+    return this.#turn((engine, nowUs) =>
+      this.#logged("run", engine.runTask(id, withBody, nowUs), id),
+    );
+  }
+
+  async findOperation(requestId: string): Promise<Result<OperationRecord | null>> {
+    return this.#engine?.findOperation(requestId) ?? missingQueue();
+  }
+
+  async keepOperation(
+    kind: OperationRecord["kind"],
+    body: string,
+    requestId?: string,
+  ): Promise<Result<OperationRecord>> {
+    return this.#turn((engine, nowUs) => engine.keepOperation(kind, body, requestId, nowUs));
+  }
+
+  async getOperation(number: number): Promise<Result<OperationRecord>> {
+    return this.#engine?.getOperation(number) ?? missingEntity();
+  }
+
+  async listOperations(after: number, limit: number): Promise<Result<readonly OperationRecord[]>> {
+    return this.#engine?.listOperations(after, limit) ?? missingQueue();
+  }
+
+  // --- QueueAdmin ----------------------------------------------------------------------------
+
+  async configure(record: Pick<QueueRecord, "name" | "settings">): Promise<Result<QueueRecord>> {
+    if (this.#engine === null) this.#open();
+    return this.#turn((engine, nowUs) => engine.configure(record.name, record.settings, nowUs));
+  }
+
+  async updateSettings(settings: QueueSettings): Promise<Result<QueueRecord>> {
+    return this.#turn((engine, nowUs) => engine.updateSettings(settings, nowUs));
+  }
+
+  async pause(): Promise<Result<QueueRecord>> {
+    return this.#turn((engine) => engine.pause());
+  }
+
+  async resume(): Promise<Result<QueueRecord>> {
+    return this.#turn((engine) => engine.resume());
+  }
+
+  async purge(): Promise<Result<QueueRecord>> {
+    return this.#turn((engine, nowUs) => engine.purge(nowUs));
+  }
+
+  async destroy(): Promise<void> {
+    this.#engine = null;
+    this.#waker.forget();
+    await this.ctx.storage.deleteAll();
+  }
+
+  // --- QueueReports --------------------------------------------------------------------------
+
+  async report(report: LaneReport): Promise<readonly AttemptOrder[]> {
+    return new Promise((answer) => {
+      this.#reports.push(() => {
+        const nowUs = this.clock();
+        for (const outcome of report.outcomes) this.#settle(outcome, nowUs);
+        const own = report.incarnation === this.#incarnation;
+        if (!own || !this.#lanes.park(report, answer)) answer([]);
+      });
+      this.#schedule();
+    });
+  }
+
+  // --- waking --------------------------------------------------------------------------------
+
+  /**
+   * Never throws, so the platform never counts a failure against the alarm. While it runs, the
+   * platform itself repeats it after a crash; so it stays open a moment for the attempts it started,
+   * and where they end in that moment no watchdog alarm has to be written. A repeated alarm trusts
+   * nothing and is set again before anything else.
+   */
+  override async alarm(info?: AlarmInvocationInfo): Promise<void> {
+    if (this.#engine === null) return;
+    const nowUs = this.clock();
+    this.#waker.fired();
+    if (info?.isRetry === true) this.#waker.guard(nowUs);
+    else this.#waker.holdAlarms(true);
+    if (!this.#engine.isBusy(nowUs)) this.#engine.startTombstoneSweep();
+    this.#runTurn();
+    if (this.#engine?.hasOwnFlights === true) await this.#linger();
+    this.#waker.holdAlarms(false);
+    this.#arm();
+  }
+
+  #linger(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ALARM_LINGER_MS);
+      this.#endLinger = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  // --- turns ---------------------------------------------------------------------------------
+
+  #open(): void {
+    migrate(this.ctx.storage.sql);
+    this.#engine = new Engine(new Store(this.ctx.storage.sql), this.clock());
+  }
+
+  /** Has the next turn do something; the answer waits for it, and leaves once it is durable. */
+  #turn<T>(operation: (engine: Engine, nowUs: number) => Result<T>): Promise<Result<T>> {
+    return new Promise((resolve, reject) => {
+      this.#operations.push((nowUs) => {
+        try {
+          resolve(this.#engine === null ? missingQueue() : operation(this.#engine, nowUs));
+        } catch (error) {
+          reject(error);
+        }
+      });
+      this.#schedule();
+    });
+  }
+
+  /** Schedules a turn. What arrives until it runs shares its commit: one fsync for all. */
+  #schedule(): void {
+    if (this.#turnScheduled) return;
+    this.#turnScheduled = true;
+    setTimeout(() => this.#runTurn(), 0);
+  }
+
+  /** One turn: outcomes first, since they make room, then what callers asked, then what is due. */
+  #runTurn(): void {
+    this.#turnScheduled = false;
+    const reports = this.#reports;
+    const operations = this.#operations;
+    this.#reports = [];
+    this.#operations = [];
+    for (const report of reports) report();
+    if (this.#engine !== null) this.#engine.capacity = this.#lanes.capacity;
+    const nowUs = this.clock();
+    for (const operation of operations) operation(nowUs);
+    if (this.#engine === null) this.#lanes.give([]);
+    else this.#advance(this.#engine, nowUs);
+  }
+
+  #advance(engine: Engine, nowUs: number): void {
+    try {
+      engine.tick(nowUs);
+      engine.sweep(nowUs);
+    } catch (error) {
+      // A bug; the watchdog alarm tries again, and what is stored stays as it is.
+      console.error(JSON.stringify({ severity: "ERROR", message: String(error) }));
+      this.#waker.guard(nowUs);
+    }
+    this.#lanes.give(engine.takeOrders());
+    if (engine.hasOwnFlights) this.#keepRenewing();
+    this.#arm();
+  }
+
+  #arm(): void {
+    const engine = this.#engine;
+    if (engine === null) return;
+    const nowUs = this.clock();
+    const wakeAtUs = engine.wakeAtUs(nowUs);
+    this.#waker.arm(nowUs, wakeAtUs, engine.isBusy(nowUs));
+    // An alarm that lingers only waits for attempts: it ends when they do, or to let a time be set.
+    const soon = wakeAtUs < nowUs + ALARM_LINGER_MS * 1000;
+    if (!engine.hasOwnFlights || soon) this.#endLinger?.();
+  }
+
+  #keepRenewing(): void {
+    if (this.#renewing) return;
+    this.#renewing = true;
+    setTimeout(() => {
+      this.#renewing = false;
+      const engine = this.#engine;
+      if (engine === null || !engine.hasOwnFlights) return;
+      engine.renew(this.clock());
+      this.#keepRenewing();
+    }, RENEW_EVERY_MS);
+  }
+
+  // --- lanes ---------------------------------------------------------------------------------
+
+  async #openLane(lane: number, orders: readonly AttemptOrder[]): Promise<void> {
+    const queue = this.#engine?.queue;
+    if (queue === undefined || queue === null) return;
+    const { httpTarget, appEngineRoutingOverride } = queue.settings;
+    const context: LaneContext = {
+      queue: queue.name,
+      lane,
+      incarnation: this.#incarnation,
+      ...(httpTarget === undefined ? {} : { httpTarget }),
+      ...(appEngineRoutingOverride === undefined ? {} : { appEngineRoutingOverride }),
+    };
+    const { exports } = this.ctx as unknown as { readonly exports: Exports };
+    await exports.Dispatcher.run(context, orders);
+  }
+
+  #settle(outcome: LaneReport["outcomes"][number], nowUs: number): void {
+    const settlement = this.#engine?.recordOutcome(outcome, nowUs) ?? null;
+    if (settlement !== null) this.#log("attempt", { ...settlement });
+  }
+
+  // --- logs ----------------------------------------------------------------------------------
+
+  #logged<T>(operation: string, result: Result<T>, taskId?: string): Result<T> {
+    if (this.#engine?.queue?.settings.logSamplingRatio === undefined) return result;
+    const code = result.ok ? "OK" : result.error.code;
+    const id = result.ok ? (result.value as { id?: string } | null)?.id : undefined;
+    this.#log(operation, { taskId: id ?? taskId, code });
+    return result;
+  }
+
+  /** One line of JSON for a sampled share of operations: never a payload, a header or a secret. */
+  #log(operation: string, fields: Readonly<Record<string, unknown>>): void {
+    const queue = this.#engine?.queue;
+    const ratio = queue?.settings.logSamplingRatio ?? 0;
+    if (queue === undefined || queue === null || this.random() >= ratio) return;
+    console.log(
+      JSON.stringify({
+        severity: "INFO",
+        queue: queueObjectName(queue.name),
+        operation,
+        ...fields,
+      }),
+    );
+  }
+}
