@@ -9,6 +9,8 @@ export type StubOf<S> = S & { readonly id: DurableObjectId };
 
 /** The part of a Durable Object namespace that this project uses. */
 export interface Namespace<S> {
+  idFromName(name: string): DurableObjectId;
+  get(id: DurableObjectId, options?: { locationHint?: DurableObjectLocationHint }): StubOf<S>;
   getByName(name: string, options?: { locationHint?: DurableObjectLocationHint }): StubOf<S>;
   jurisdiction(jurisdiction: DurableObjectJurisdiction): Namespace<S>;
 }

@@ -9,5 +9,8 @@ export default defineConfig({
       miniflare: { bindings: { OPEN_MODE: "loopback", TARGET_ALLOW: "*" } },
     }),
   ],
-  test: { include: ["test/**/*.test.ts"], exclude: ["test/local/**", "test/bench/**"] },
+  test: {
+    include: ["test/**/*.test.ts"],
+    exclude: ["test/local/**", "test/bench/**", "test/tidy.test.ts"],
+  },
 });

@@ -97,6 +97,8 @@ export class Engine {
   constructor(store: Store, nowUs: number) {
     this.#store = store;
     this.#queue = store.readQueue();
+    // What is created after a purge must count as later, also on a clock that has stepped back.
+    this.#lastSequence = this.#queue?.purgeTimeUs ?? 0;
     this.#salt = this.#queue === null ? 0 : idSalt(queueObjectName(this.#queue.name));
     this.#flights = new Flights(store, (row) => taskId(row, this.#salt), nowUs);
     this.#pace = new Pace(store, this.#queue?.settings.rateLimits ?? null, nowUs);

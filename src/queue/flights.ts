@@ -192,6 +192,8 @@ export class Flights {
         this.#loadKey({ at, seq }, attempt, until, row.slot);
       }
     }
+    // Keys found in two rows freed the older one on the way: no slot may be free twice.
+    this.#freeSlots.length = 0;
     for (let slot = 1; slot < this.#nextSlot; slot++) {
       if (!this.#uses.has(slot)) this.#freeSlots.push(slot);
     }
@@ -200,7 +202,8 @@ export class Flights {
 
   #loadKey(place: Place, attempt: number, until: number, slot: number): void {
     const known = this.get(place);
-    if (known !== undefined && (known.attempt > attempt || known.until >= until)) return;
+    if (known !== undefined && known.attempt > attempt) return;
+    if (known !== undefined && known.attempt === attempt && known.until >= until) return;
     const row = this.#store.taskAt(place.at, place.seq);
     if (row === undefined) return;
     this.add({

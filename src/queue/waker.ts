@@ -8,6 +8,8 @@
 const NEAR_US = 1e6;
 /** While anything is due or under way an alarm comes at the latest after this. */
 const WATCHDOG_MS = 30_000;
+/** No alarm is set further off than this; it comes, finds nothing due, and is set again. */
+const HORIZON_MS = 30 * 86_400_000;
 /** An alarm this late is taken for lost. */
 const STALE_MS = 5_000;
 
@@ -57,6 +59,7 @@ export class Waker {
     const isNear = wakeAtUs <= nowUs + NEAR_US;
     this.#setTimer(nowUs, isNear ? wakeAtUs : Number.POSITIVE_INFINITY);
     let alarmMs = isNear ? Number.POSITIVE_INFINITY : Math.ceil(wakeAtUs / 1000);
+    if (alarmMs !== Number.POSITIVE_INFINITY) alarmMs = Math.min(alarmMs, nowMs + HORIZON_MS);
     if (isBusy || isNear) alarmMs = Math.min(alarmMs, nowMs + WATCHDOG_MS);
     if (this.#held || alarmMs === Number.POSITIVE_INFINITY) return;
     if (this.#alarmMs !== null && this.#alarmMs < nowMs - STALE_MS) this.#alarmMs = null;

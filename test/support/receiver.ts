@@ -14,6 +14,8 @@ export interface ReceivedRequest {
   readonly body: Buffer;
   /** Milliseconds since the epoch. */
   readonly arrivedAt: number;
+  /** When the answer was sent; absent until then. */
+  readonly answeredAt?: number;
 }
 
 /** What to do with a request: answer it, leave it unanswered, or break the connection. */
@@ -57,7 +59,9 @@ export async function startReceiver(): Promise<Receiver> {
     const request = await receive(incoming).catch(() => undefined);
     if (request === undefined) return;
     requests.push(request);
-    give(decide(request), incoming, response);
+    give(decide(request), incoming, response, () => {
+      request.answeredAt = Date.now();
+    });
     for (const watcher of [...watchers]) watcher();
   });
   server.keepAliveTimeout = 60_000;
@@ -101,7 +105,9 @@ export async function startReceiver(): Promise<Receiver> {
   };
 }
 
-async function receive(incoming: IncomingMessage): Promise<ReceivedRequest> {
+async function receive(
+  incoming: IncomingMessage,
+): Promise<ReceivedRequest & { answeredAt?: number }> {
   const arrivedAt = Date.now();
   const chunks: Buffer[] = [];
   for await (const chunk of incoming) chunks.push(chunk as Buffer);
@@ -117,13 +123,21 @@ async function receive(incoming: IncomingMessage): Promise<ReceivedRequest> {
   };
 }
 
-function give(answer: Answer, incoming: IncomingMessage, response: ServerResponse): void {
+function give(
+  answer: Answer,
+  incoming: IncomingMessage,
+  response: ServerResponse,
+  onAnswered: () => void,
+): void {
   if (answer === "hang") return;
   if (answer === "reset") {
     incoming.socket.resetAndDestroy();
     return;
   }
-  const send = () => response.writeHead(answer.status, answer.headers).end(answer.body ?? "");
+  const send = () => {
+    response.writeHead(answer.status, answer.headers).end(answer.body ?? "");
+    onAnswered();
+  };
   if (answer.delayMs === undefined) send();
   else setTimeout(send, answer.delayMs);
 }

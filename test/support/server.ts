@@ -5,10 +5,11 @@ import { readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 
-const START = fileURLToPath(new URL("../../src/local/start.ts", import.meta.url));
-const BUILD = fileURLToPath(new URL("../../src/local/build.ts", import.meta.url));
+/** The root of the project. */
+export const ROOT = join(import.meta.dirname, "..", "..");
+const START = join(ROOT, "src", "local", "start.ts");
+const BUILD = join(ROOT, "src", "local", "build.ts");
 
 /** How a server's process ended and all it printed. */
 export interface ServerEnd {

@@ -1,0 +1,81 @@
+/** The HTTP side of the Worker: what is mounted where, and who may call it. */
+import { type Context, Hono } from "hono";
+import { authorize } from "./auth/bearer.ts";
+import { readConfig } from "./core/config.ts";
+import { type DomainError, fail } from "./core/result.ts";
+import type { Env } from "./env.ts";
+import { errorResponse } from "./protocol/cloudtasks/errors.ts";
+import { cloudTasksFace, locationsFace, pathNotFound } from "./protocol/cloudtasks/routes.ts";
+import { v2 } from "./protocol/cloudtasks/v2/dialect.ts";
+import { keyStub } from "./stubs.ts";
+
+type App = { Bindings: Env };
+
+/** Builds the router. Open to anyone: what this is, health, and the public keys; the rest asks for credentials. */
+export function createApp(): Hono<App> {
+  const app = new Hono<App>();
+  app.get("/", (context) =>
+    context.json({
+      service: "edgetasks",
+      description: "Google Cloud Tasks on Cloudflare Workers and Durable Objects",
+      apis: ["/v2"],
+    }),
+  );
+  app.get("/healthz", (context) => context.json({ status: "ok" }));
+  app.get("/.well-known/jwks.json", async (context) => {
+    const keys = await keyStub(context.env).publicKeys();
+    return context.json(keys, 200, { "cache-control": "public, max-age=300" });
+  });
+  app.get("/.well-known/openid-configuration", (context) => {
+    const { issuer } = readConfig(context.env);
+    const { origin } = new URL(context.req.url);
+    return context.json(openIdConfiguration(issuer, origin), 200, {
+      "cache-control": "public, max-age=300",
+    });
+  });
+
+  app.all("/v1/*", guarded(locationsFace(v2)));
+  app.all("/v2/*", guarded(cloudTasksFace(v2)));
+  app.notFound((context) => pathNotFound(context.req.raw));
+  app.onError((error) => platformFailure(error));
+  return app;
+}
+
+type Handler = (context: Context<App>) => Promise<Response>;
+
+/** Lets known callers through. A wrapper, not a middleware: a route with one handler is the router's short way. */
+function guarded(handler: Handler): Handler {
+  return async (context) => {
+    const verdict = authorize(context.req.raw, readConfig(context.env));
+    // Most verdicts are at hand; waiting for those would cost every request a turn.
+    const refusal = verdict instanceof Promise ? await verdict : verdict;
+    return refusal === undefined ? handler(context) : refuse(refusal);
+  };
+}
+
+function refuse(refusal: DomainError): Response {
+  const isUnknown = refusal.code === "UNAUTHENTICATED";
+  return errorResponse(refusal, undefined, isUnknown ? { "www-authenticate": "Bearer" } : {});
+}
+
+/** What a handler of webhooks needs to verify the identity tokens it gets (OpenID Connect Discovery 1.0 §3). */
+function openIdConfiguration(issuer: string, origin: string) {
+  return {
+    issuer,
+    jwks_uri: `${origin}/.well-known/jwks.json`,
+    response_types_supported: ["id_token"],
+    subject_types_supported: ["public"],
+    id_token_signing_alg_values_supported: ["RS256"],
+    claims_supported: ["iss", "sub", "aud", "email", "email_verified", "iat", "exp"],
+  };
+}
+
+/** A thrown error is the platform's or a bug's: an object that is overloaded or restarting may be asked again. */
+function platformFailure(error: Error): Response {
+  const { retryable, overloaded } = error as { retryable?: unknown; overloaded?: unknown };
+  if (retryable === true || overloaded === true) {
+    return errorResponse(fail("UNAVAILABLE", "The service is currently unavailable.").error);
+  }
+  console.error("unexpected failure", error.stack ?? error.message);
+  return errorResponse(fail("INTERNAL", "Internal error encountered.").error);
+}

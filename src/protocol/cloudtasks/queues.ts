@@ -1,0 +1,156 @@
+/** The methods on queues. Which queues exist is the registry's to say; a queue's own object is asked for one queue. */
+import { MAX_QUEUES_PER_PAGE } from "../../core/limits.ts";
+import type { QueueRecord } from "../../core/model.ts";
+import { locationPath, parseQueuePath } from "../../core/names.ts";
+import { createSettings, type SettingsInput } from "../../core/queue-settings.ts";
+import { fail, ok, type Result } from "../../core/result.ts";
+import { urlOfOverride } from "../../core/target-override.ts";
+import { checkTarget } from "../../core/target-policy.ts";
+import type { RegistryService } from "../../registry/service.ts";
+import { queueStub, registryStub } from "../../stubs.ts";
+import { readJson } from "./body.ts";
+import { type Answer, type Call, styleOf } from "./call.ts";
+import { echo, invalidField, malformedQueueName } from "./errors.ts";
+import { readUpdateMask } from "./field-mask.ts";
+import { readFilter } from "./filter.ts";
+import { readMessage } from "./message.ts";
+import { type ListIdentity, readPageToken, writePageToken } from "./page-token.ts";
+import { readPageSize } from "./query.ts";
+import { namedSchema } from "./requests.ts";
+
+export async function getQueue(call: Call): Answer {
+  return shown(call, await queueStub(call.env, call.resource).getQueue());
+}
+
+export async function createQueue(call: Call): Answer {
+  const { resource, dialect, config } = call;
+  const json = await readJson(call.request);
+  if (!json.ok) return json;
+  const input = dialect.readQueue(json.value, "queue");
+  if (!input.ok) return input;
+  const name = parseQueuePath(input.value.name);
+  if (name === null) return malformedQueueName();
+  const parent = locationPath(resource);
+  if (locationPath(name) !== parent) {
+    return invalidField("queue.name", `${echo(input.value.name)} must begin with ${parent}.`);
+  }
+  const settings = createSettings(input.value.settings, config);
+  if (!settings.ok) return settings;
+  const refusal = checkOverriddenHost(input.value.settings, call);
+  if (!refusal.ok) return refusal;
+  return shown(call, await registry(call).createQueue(name.queue, settings.value));
+}
+
+/** Changes the fields that the mask names, or creates the queue (discovery v2 queues.patch). */
+export async function patchQueue(call: Call): Answer {
+  const { resource, dialect, query } = call;
+  const paths = readUpdateMask(query.values.get("updateMask"), dialect.queueMask);
+  if (!paths.ok) return paths;
+  const json = await readJson(call.request);
+  if (!json.ok) return json;
+  const input = dialect.readQueue(json.value, "queue");
+  if (!input.ok) return input;
+  const { settings } = input.value;
+  const refusal = checkOverriddenHost(settings, call);
+  if (!refusal.ok) return refusal;
+  const patch =
+    paths.value === undefined ? { input: settings } : { input: settings, paths: paths.value };
+  return shown(call, await registry(call).patchQueue(resource.queue, patch));
+}
+
+export async function deleteQueue(call: Call): Answer {
+  const deleted = await registry(call).deleteQueue(call.resource.queue);
+  return deleted.ok ? ok({}) : deleted;
+}
+
+export function pauseQueue(call: Call): Answer {
+  return change(call, (queues, queue) => queues.pauseQueue(queue));
+}
+
+export function resumeQueue(call: Call): Answer {
+  return change(call, (queues, queue) => queues.resumeQueue(queue));
+}
+
+export function purgeQueue(call: Call): Answer {
+  return change(call, (queues, queue) => queues.purgeQueue(queue));
+}
+
+/** A filter may leave a page with fewer queues than asked for, even none; the token still leads on. */
+export async function listQueues(call: Call): Answer {
+  const { resource, dialect, query, nowUs } = call;
+  const pageSize = readPageSize(query, MAX_QUEUES_PER_PAGE);
+  if (!pageSize.ok) return pageSize;
+  const filterText = query.values.get("filter") ?? "";
+  const filter = readFilter(filterText, dialect.queueFilter);
+  if (!filter.ok) return filter;
+  const list: ListIdentity = ["queues", locationPath(resource), filterText];
+  const cursor = readPageToken(query.values.get("pageToken"), list, ["string"], nowUs);
+  if (!cursor.ok) return cursor;
+
+  const after = String(cursor.value?.[0] ?? "");
+  const page = await registry(call).listQueues(after, pageSize.value);
+  const style = styleOf(call);
+  const asNames = { ...style, enumsAsInts: false };
+  const queues = page.queues
+    .filter((queue) => filterText === "" || filter.value(dialect.writeQueue(queue, asNames)))
+    .map((queue) => dialect.writeQueue(queue, style));
+  const last = page.queues.at(-1);
+  return ok({
+    ...(queues.length === 0 ? {} : { queues }),
+    ...(page.more && last !== undefined
+      ? { nextPageToken: writePageToken(list, [last.name.queue], nowUs) }
+      : {}),
+  });
+}
+
+async function change(
+  call: Call,
+  act: (queues: RegistryService, queue: string) => Promise<Result<QueueRecord>>,
+): Answer {
+  const json = await readJson(call.request);
+  if (!json.ok) return json;
+  const message = readMessage(namedSchema, json.value, "");
+  if (!message.ok) return message;
+  return shown(call, await act(registry(call), call.resource.queue));
+}
+
+function registry(call: Call): RegistryService {
+  return registryStub(call.env, call.resource);
+}
+
+function shown(call: Call, queue: Result<QueueRecord>): Result<object> {
+  return queue.ok ? ok(call.dialect.writeQueue(queue.value, styleOf(call))) : queue;
+}
+
+/** A queue that sends all of its tasks to one host is refused where that host may not be called. */
+function checkOverriddenHost(settings: SettingsInput, call: Call): Result<null> {
+  const override = settings.httpTarget?.uriOverride;
+  // The empty host is for the settings' own rules to refuse.
+  const url = override?.host === "" ? null : urlOfOverride(override);
+  if (url === null) return ok(null);
+  const field = "queue.http_target.uri_override.host";
+  if (!url.ok) return invalidField(field, url.error.message);
+  const reason = checkTarget(url.value, call.config, call.ownHost);
+  return reason === null
+    ? ok(null)
+    : invalidField(field, `UriOverride.host is not allowed. ${reason}`);
+}
+
+// ---- Encryption keys -------------------------------------------------------------------------
+
+/** There is no key but the platform's own: the configuration of every location is empty. */
+export async function getCmekConfig({ resource }: Call): Answer {
+  return ok({ name: `${locationPath(resource)}/cmekConfig` });
+}
+
+export async function updateCmekConfig(): Answer {
+  return fail(
+    "UNIMPLEMENTED",
+    "Customer-managed encryption keys are not supported by this service.",
+  );
+}
+
+/** Policies of single queues are not kept yet. */
+export async function iamMethod(): Answer {
+  return fail("UNIMPLEMENTED", "IAM policies of queues are not supported by this service.");
+}

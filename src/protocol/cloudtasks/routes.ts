@@ -1,0 +1,259 @@
+/**
+ * The Cloud Tasks REST interface: which method answers a path, and the way of a request through it
+ * (path, names, query, method, answer).
+ *
+ * Gaps, against the live service:
+ *  - getIamPolicy, setIamPolicy and testIamPermissions answer UNIMPLEMENTED.
+ *  - cmekConfig is always empty, and its update answers UNIMPLEMENTED.
+ *  - operations cannot be cancelled, deleted or filtered; batches are done before they are answered.
+ *    Two calls with one requestId at the very same time may both create; the later answer is the
+ *    earlier one's operation.
+ *  - `alt=media`, `alt=proto` and `callback` (JSONP) are not served; `prettyPrint` changes nothing.
+ *  - Whether a project or a service account exists is not known here: only their form is checked.
+ *
+ * Different by design:
+ *  - Targets that the deployment may not call are refused when a task or queue is created.
+ *  - pageSize above the maximum is taken as the maximum (the live behaviour is unconfirmed).
+ *  - minBackoff, maxBackoff and maxRetryDuration keep microseconds; the reference text speaks of whole
+ *    seconds, yet the live default is 0.1 s.
+ *  - The task's own retryConfig, batchCreate, batchDelete and operations are served under v2 too.
+ *
+ * Quirks of clients that are met on purpose (wire-node-client.md):
+ *  - Enums come as numbers and as names, and go as `$alt=json;enum-encoding=int` asks.
+ *  - The Node client asks for locations under /v1, and patches with the body `""`.
+ *  - Java clients send PATCH as POST with X-HTTP-Method-Override.
+ *  - Field masks and field names come in camelCase and in snake_case.
+ */
+import type { Context } from "hono";
+import { readConfig } from "../../core/config.ts";
+import type { DomainError } from "../../core/result.ts";
+import { fail } from "../../core/result.ts";
+import type { Env } from "../../env.ts";
+import { batchCreateTasks, batchDeleteTasks, getOperation, listOperations } from "./batch.ts";
+import type { Answer, Call } from "./call.ts";
+import type { Dialect } from "./dialect.ts";
+import { echo, errorResponse, invalidResource, JSON_TYPE, unknownProject } from "./errors.ts";
+import { selectFields } from "./field-mask.ts";
+import { getLocation, listLocations } from "./locations.ts";
+import { readQuery } from "./query.ts";
+import {
+  createQueue,
+  deleteQueue,
+  getCmekConfig,
+  getQueue,
+  iamMethod,
+  listQueues,
+  patchQueue,
+  pauseQueue,
+  purgeQueue,
+  resumeQueue,
+  updateCmekConfig,
+} from "./queues.ts";
+import { nameProblem, type Resource, type ResourceKind, readPath } from "./resource.ts";
+import { bufferTask, createTask, deleteTask, getTask, listTasks, runTask } from "./tasks.ts";
+
+/** A method of the interface. */
+interface Method {
+  /** Its name in the service, for error details. */
+  readonly name: string;
+  readonly run: (call: Call) => Answer;
+  /** The fields it reads from the query. */
+  readonly params?: readonly string[];
+  /** Its refusals of bad names are those of a parent, not of a subject. */
+  readonly isQueueParent?: boolean;
+}
+
+type Table = Partial<Record<ResourceKind, Readonly<Record<string, Method>>>>;
+
+const LOCATIONS: Table = {
+  locations: {
+    GET: {
+      name: "ListLocations",
+      run: listLocations,
+      params: ["filter", "pageSize", "pageToken", "extraLocationTypes"],
+    },
+  },
+  location: { GET: { name: "GetLocation", run: getLocation } },
+};
+
+/** Methods by kind of resource and `VERB` or `VERB:action`. */
+const METHODS: Table = {
+  ...LOCATIONS,
+  cmekConfig: {
+    GET: { name: "GetCmekConfig", run: getCmekConfig },
+    PATCH: { name: "UpdateCmekConfig", run: updateCmekConfig, params: ["updateMask"] },
+  },
+  operations: {
+    GET: {
+      name: "ListOperations",
+      run: listOperations,
+      params: ["filter", "pageSize", "pageToken", "returnPartialSuccess"],
+    },
+  },
+  operation: { GET: { name: "GetOperation", run: getOperation } },
+  queues: {
+    GET: { name: "ListQueues", run: listQueues, params: ["filter", "pageSize", "pageToken"] },
+    POST: { name: "CreateQueue", run: createQueue },
+  },
+  queue: {
+    GET: { name: "GetQueue", run: getQueue },
+    PATCH: { name: "UpdateQueue", run: patchQueue, params: ["updateMask"] },
+    DELETE: { name: "DeleteQueue", run: deleteQueue },
+    "POST:pause": { name: "PauseQueue", run: pauseQueue },
+    "POST:resume": { name: "ResumeQueue", run: resumeQueue },
+    "POST:purge": { name: "PurgeQueue", run: purgeQueue },
+    "POST:getIamPolicy": { name: "GetIamPolicy", run: iamMethod },
+    "POST:setIamPolicy": { name: "SetIamPolicy", run: iamMethod },
+    "POST:testIamPermissions": { name: "TestIamPermissions", run: iamMethod },
+  },
+  tasks: {
+    GET: {
+      name: "ListTasks",
+      run: listTasks,
+      params: ["responseView", "pageSize", "pageToken"],
+      isQueueParent: true,
+    },
+    POST: { name: "CreateTask", run: createTask, isQueueParent: true },
+    "POST:buffer": { name: "BufferTask", run: bufferTask, isQueueParent: true },
+    "POST:batchCreate": { name: "BatchCreateTasks", run: batchCreateTasks, isQueueParent: true },
+    "POST:batchDelete": { name: "BatchDeleteTasks", run: batchDeleteTasks, isQueueParent: true },
+  },
+  task: {
+    GET: { name: "GetTask", run: getTask, params: ["responseView"] },
+    DELETE: { name: "DeleteTask", run: deleteTask },
+    "POST:run": { name: "RunTask", run: runTask },
+    "POST:buffer": { name: "BufferTask", run: bufferTask },
+  },
+};
+
+type Handler = (context: Context<{ Bindings: Env }>) => Promise<Response>;
+
+/** Answers every path of one version. */
+export function cloudTasksFace(dialect: Dialect): Handler {
+  return (context) => answer(context, dialect, METHODS, dialect.version);
+}
+
+/** Answers the locations' paths under /v1, where the official Node client asks for them. */
+export function locationsFace(dialect: Dialect): Handler {
+  return (context) => answer(context, dialect, LOCATIONS, "v1");
+}
+
+async function answer(
+  context: Context<{ Bindings: Env }>,
+  dialect: Dialect,
+  table: Table,
+  version: string,
+): Promise<Response> {
+  const request = context.req.raw;
+  const url = cutUrl(request.url);
+  const path = url.path.slice(version.length + 2);
+  const resource = readPath(path);
+  if (resource === null) return unknownPath(path, request, dialect);
+  const methods = table[resource.kind] ?? {};
+  const verb = httpVerb(request);
+  const method = methods[resource.verb === "" ? verb : `${verb}:${resource.verb}`];
+  if (method === undefined) return noSuchMethod(request, methods, resource);
+
+  const problem = nameProblem(resource, {
+    method: fullName(dialect, method.name),
+    checksProject: method.name === "CreateQueue",
+    isQueueParent: method.isQueueParent === true,
+  });
+  if (problem !== undefined) return errorResponse(problem);
+  const query = readQuery(url.query, method.params ?? []);
+  if (!query.ok) return errorResponse(query.error);
+  const result = await method.run({
+    env: context.env,
+    config: readConfig(context.env),
+    request,
+    dialect,
+    resource,
+    query: query.value,
+    nowUs: Date.now() * 1000,
+    ownHost: url.host,
+  });
+  if (!result.ok) return errorResponse(result.error);
+  const { fields } = query.value;
+  if (fields === "") return jsonResponse(result.value);
+  const selected = selectFields(result.value, fields);
+  return selected.ok ? jsonResponse(selected.value) : errorResponse(selected.error);
+}
+
+function jsonResponse(value: object): Response {
+  return new Response(JSON.stringify(value), { headers: { "content-type": JSON_TYPE } });
+}
+
+/** Host, path and query of a URL that the platform has normalised; nothing is decoded. */
+function cutUrl(url: string): { host: string; path: string; query: string } {
+  const hostStart = url.indexOf("//") + 2;
+  const pathStart = url.indexOf("/", hostStart);
+  const fragment = url.indexOf("#", pathStart);
+  const end = fragment === -1 ? url.length : fragment;
+  const question = url.indexOf("?", pathStart);
+  const pathEnd = question === -1 || question > end ? end : question;
+  return {
+    host: url.slice(hostStart, pathStart),
+    path: url.slice(pathStart, pathEnd),
+    query: pathEnd === end ? "" : url.slice(pathEnd + 1, end),
+  };
+}
+
+/** HEAD is answered as GET is, its body dropped by the router; a POST may stand for another verb. */
+function httpVerb(request: Request): string {
+  if (request.method === "HEAD") return "GET";
+  if (request.method !== "POST") return request.method;
+  return request.headers.get("x-http-method-override")?.toUpperCase() ?? "POST";
+}
+
+function fullName(dialect: Dialect, method: string): string {
+  return `${dialect.package}.CloudTasks.${method}`;
+}
+
+// ---- Paths that lead nowhere -----------------------------------------------------------------
+
+/** The method that a path without a resource seems to mean, for its error (errors.md §2). */
+function unknownPath(path: string, request: Request, dialect: Dialect): Response {
+  const verb = httpVerb(request);
+  const isProject = /^projects(\/|$)/.test(path);
+  if (verb === "POST" && path.endsWith("/queues")) {
+    const parent = path.slice(0, -"/queues".length);
+    const project = /^projects\/([^/]+)/.exec(parent)?.[1] ?? parent;
+    if (!isProject) return errorResponse(unknownProject(project).error);
+  }
+  const hasEmptyPart = path.includes("//") || path.endsWith("/");
+  const isName = path !== "" && (!isProject || hasEmptyPart || path.includes("%"));
+  if (isName || (verb === "POST" && path.endsWith("/tasks"))) {
+    const method = path.endsWith("/tasks") ? "CreateTask" : "GetQueue";
+    return errorResponse(invalidResource(fullName(dialect, method)).error);
+  }
+  return pathNotFound(request);
+}
+
+/** A path that no interface of this service has, in the shape of its other errors. */
+export function pathNotFound(request: Request): Response {
+  const { path } = cutUrl(request.url);
+  const error: DomainError = fail(
+    "NOT_FOUND",
+    `The requested URL ${echo(path)} was not found on this server.`,
+  ).error;
+  return errorResponse(error);
+}
+
+function noSuchMethod(
+  request: Request,
+  methods: Readonly<Record<string, Method>>,
+  { verb }: Resource,
+): Response {
+  const suffix = verb === "" ? "" : `:${verb}`;
+  const verbs = Object.keys(methods)
+    .filter((key) => (suffix === "" ? !key.includes(":") : key.endsWith(suffix)))
+    .map((key) => key.slice(0, key.length - suffix.length));
+  if (verbs.length === 0) return pathNotFound(request);
+  const allow = [...verbs, ...(verbs.includes("GET") ? ["HEAD"] : []), "OPTIONS"].join(", ");
+  if (request.method === "OPTIONS") return new Response(null, { status: 204, headers: { allow } });
+  return errorResponse(
+    fail("UNIMPLEMENTED", `The method ${request.method} is not allowed for this path.`).error,
+    405,
+    { allow },
+  );
+}

@@ -1,0 +1,125 @@
+/**
+ * Random histories of a queue, each from a seed, against a model (world.ts says what must hold); and
+ * bugs planted on purpose, to show that such a history finds them.
+ *
+ * VITE_SIMULATION_SEED and VITE_SIMULATION_SEEDS in the environment choose others than the default.
+ */
+import { env } from "cloudflare:workers";
+import { runInDurableObject } from "cloudflare:test";
+import { describe, expect, it } from "vitest";
+import type { Env } from "../../src/env.ts";
+import { Engine } from "../../src/queue/engine.ts";
+import { type NewTask, type Place, Store } from "../../src/queue/store.ts";
+import { type Budget, type BuildEngine, DEFAULT_BUDGET, type Failure, simulate } from "./run.ts";
+
+/** Simulates inside an object of its own, with real SQLite. */
+function simulateIn(object: string, build: BuildEngine, budget: Budget): Promise<Failure | null> {
+  const namespace = (env as Env).QUEUE as unknown as DurableObjectNamespace;
+  return runInDurableObject(namespace.getByName(`simulation/${object}`), (_instance, state) =>
+    simulate(state.storage, build, budget),
+  );
+}
+
+function withStore(StoreClass: new (sql: SqlStorage) => Store): BuildEngine {
+  return (sql, nowUs) => new Engine(new StoreClass(sql), nowUs);
+}
+
+describe("the engine", () => {
+  it("keeps its promises through random histories", { timeout: 600_000 }, async () => {
+    const settings = import.meta.env as Readonly<Record<string, string | undefined>>;
+    const budget = {
+      ...DEFAULT_BUDGET,
+      firstSeed: Number(settings["VITE_SIMULATION_SEED"] ?? DEFAULT_BUDGET.firstSeed),
+      seeds: Number(settings["VITE_SIMULATION_SEEDS"] ?? DEFAULT_BUDGET.seeds),
+    };
+    const failure = await simulateIn("honest", withStore(Store), budget);
+    expect(failure?.told ?? "every promise kept").toBe("every promise kept");
+  });
+});
+
+describe("a bug planted on purpose is found within the default budget", () => {
+  const bugs: readonly { bug: string; store: new (sql: SqlStorage) => Store; finding: RegExp }[] = [
+    {
+      bug: "claims are not written down, so a new life dispatches what still runs",
+      store: class extends Store {
+        override writeClaim(): void {}
+      },
+      finding: /still holds the task|others are under way|attempt/,
+    },
+    {
+      bug: "the lease of a task born leased is not written down",
+      store: class extends Store {
+        override insertTask(task: NewTask): boolean {
+          return super.insertTask({ ...task, lease: null });
+        }
+      },
+      finding: /still holds the task|attempt/,
+    },
+    {
+      bug: "a task that is done stays in the table",
+      store: class extends Store {
+        override deleteTask(): boolean {
+          return true;
+        }
+      },
+      finding: /it is finished|listed: true/,
+    },
+    {
+      bug: "a retry loses the task",
+      store: class extends Store {
+        override rescheduleTask(from: Place): void {
+          super.deleteTask(from.at, from.seq, false);
+        }
+      },
+      finding: /unexpected refusal|listed: false/,
+    },
+    {
+      bug: "names are not kept after the end",
+      store: class extends Store {
+        override writeTombstone(): void {}
+      },
+      finding: /was given twice/,
+    },
+    {
+      bug: "a restart finds the bucket full",
+      store: class extends Store {
+        override writePace(): void {}
+      },
+      finding: /the bucket holds/,
+    },
+    {
+      bug: "the next task's time is overlooked",
+      store: class extends Store {
+        override scheduleAfter(): undefined {}
+      },
+      finding: /too late|nothing wakes/,
+    },
+    {
+      bug: "tasks are read a second before they are due",
+      store: class extends Store {
+        override tasksAfter(place: Place, limit: number): ReturnType<Store["tasksAfter"]> {
+          return super
+            .tasksAfter(place, limit)
+            .map((row) => (row.moved === 1 ? { ...row, at: row.at - 1e6 } : row));
+        }
+      },
+      finding: /./,
+    },
+  ];
+
+  it.each(bugs)("$bug", { timeout: 60_000 }, async ({ bug, store, finding }) => {
+    const failure = await simulateIn(bug, withStore(store), DEFAULT_BUDGET);
+    expect(failure?.message).toMatch(finding);
+    expect(failure?.told).toContain(`seed ${failure?.seed}`);
+  });
+
+  it("and told as a history of a few steps", { timeout: 60_000 }, async () => {
+    const forgetful = withStore(
+      class extends Store {
+        override writeClaim(): void {}
+      },
+    );
+    const failure = await simulateIn("shrunk", forgetful, DEFAULT_BUDGET);
+    expect(failure?.told.split("\n").length).toBeLessThan(25);
+  });
+});
