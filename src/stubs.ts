@@ -16,7 +16,9 @@ const KEY_OBJECT_NAME = "key";
 const PLACEMENTS: ReadonlyMap<string, { readonly locationHint: DurableObjectLocationHint }> =
   new Map(LOCATIONS.map(({ id, placement }) => [id, { locationHint: placement }]));
 
-/** The object of a queue, placed by its location. The name must be valid; the queue need not exist. */
+/**
+ * The object of a queue, placed by its location. The name must be valid; the queue need not exist.
+ */
 export function queueStub(env: Env, name: QueueName): StubOf<QueueAdmin & QueueReports> {
   return placedStub(env, env.QUEUE, name.location, queueObjectName(name));
 }
@@ -47,8 +49,8 @@ function placedStub<S>(
   return home.get(objectId(home, objectName), PLACEMENTS.get(location));
 }
 
-// What follows is remembered per isolate because deriving it costs: an id is a hash of the name, and
-// taking it from memory made calls about a fifth faster. All of it can be lost at any time.
+// What follows is remembered per isolate because deriving it costs: an id is a hash of the name,
+// and taking it from memory made calls about a fifth faster. All of it can be lost at any time.
 
 const ids = new WeakMap<object, Map<string, DurableObjectId>>();
 const euNamespaces = new WeakMap<object, unknown>();

@@ -6,12 +6,12 @@ import type { AppEngineRouting } from "./model.ts";
 export const DEFAULT_SERVICE = "default";
 
 /**
- * The host of an App Engine target, `[[[instance.]version.]service.]domain` (push.md §10): stored in
- * a task's routing as the output-only `host`, and seen by the handler as its own Host.
+ * The host of an App Engine target, `[[[instance.]version.]service.]domain` (push.md §10): stored
+ * in a task's routing as the output-only `host`, and seen by the handler as its own Host.
  *
  * `domain` is the app's: the setting APP_ENGINE_DOMAIN with `{project}` filled in, by default
- * `<project>.appspot.com`. A domain-scoped project `example.com:app` fills in as `app.example.com.a`,
- * as App Engine writes it.
+ * `<project>.appspot.com`. A domain-scoped project `example.com:app` fills in as
+ * `app.example.com.a`, as App Engine writes it.
  */
 export function appEngineHost(
   routing: AppEngineRouting | undefined,

@@ -5,7 +5,7 @@ import { ERROR_CODES } from "./result.ts";
 
 type StatusName = (typeof ERROR_CODES)[number];
 
-/** The inverse of the table errors.md §1; where codes share an HTTP status, the likeliest of a handler. */
+/** The inverse of the table errors.md §1; where codes share a status, a handler's likeliest. */
 const NAME_OF_HTTP_STATUS: ReadonlyMap<number, StatusName> = new Map([
   [400, "INVALID_ARGUMENT"],
   [401, "UNAUTHENTICATED"],
@@ -48,9 +48,9 @@ export function isSuccessStatus(status: number): boolean {
 
 /**
  * The header TaskPreviousResponse. Recorded: a response tells its status; a timeout is 504 for HTTP
- * and 0 for App Engine (push.md §1.2). Chosen here for what was not recorded: an attempt that did not
- * get through, was refused, or was lost with its machine tells 503 to HTTP targets, which is what a
- * proxy would have answered, and 0 to App Engine as any attempt without a response does.
+ * and 0 for App Engine (push.md §1.2). Chosen here for what was not recorded: an attempt that did
+ * not get through, was refused, or was lost with its machine tells 503 to HTTP targets, which is
+ * what a proxy would have answered, and 0 to App Engine as any attempt without a response does.
  */
 export function previousResponse(end: AttemptEnd, kind: TaskTarget["kind"]): string {
   if (end.kind === "response") return String(end.status);

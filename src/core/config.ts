@@ -21,11 +21,17 @@ export interface DeploymentConfig {
   readonly queueTombstoneUs: number;
   /** True: queues in EU locations are kept in the EU jurisdiction. */
   readonly euJurisdiction: boolean;
-  /** Base URL of App Engine targets without a service binding; `{project}`, `{service}`, `{version}`, `{instance}` are filled in. */
+  /**
+   * Base URL of App Engine targets without a service binding; `{project}`, `{service}`,
+   * `{version}`, `{instance}` are filled in.
+   */
   readonly appEngineUrl: string | undefined;
-  /** Domain of App Engine hosts, `{project}` is filled in: what a task's routing shows and its handler sees. */
+  /**
+   * Domain of App Engine hosts, `{project}` is filled in: what a task's routing shows and what its
+   * handler sees.
+   */
   readonly appEngineDomain: string;
-  /** The `iss` claim of the tokens this deployment signs; best the address under which it is reached. */
+  /** The `iss` claim of signed tokens; best the address under which this deployment is reached. */
   readonly issuer: string;
   /** Dispatcher calls in flight for a queue (platform.md §1: 32 invocations). */
   readonly dispatchCalls: number;

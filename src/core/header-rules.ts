@@ -14,8 +14,8 @@ export const APP_ENGINE_CONTENT_TYPE = "application/octet-stream";
 const COMPUTED = new Set(["host", "content-length"]);
 
 /**
- * They speak about one connection, which is the dispatcher's (RFC 9110 §7.6.1). `Upgrade` would even
- * turn the request into the opening of a WebSocket.
+ * They speak about one connection, which is the dispatcher's (RFC 9110 §7.6.1). `Upgrade` would
+ * even turn the request into the opening of a WebSocket.
  */
 const HOP_BY_HOP = new Set([
   "connection",
@@ -45,6 +45,6 @@ export function isServiceHeader(name: string): boolean {
 export function userAgent(kind: TaskTarget["kind"], own: string | undefined): string {
   if (kind === "http") return HTTP_USER_AGENT;
   if (own === undefined || own === "") return APP_ENGINE_USER_AGENT;
-  // A face may have stored the default, or the value with the default appended, when the task was made.
+  // A face may have stored the default, alone or appended, when the task was made.
   return own.endsWith(APP_ENGINE_USER_AGENT) ? own : `${own} ${APP_ENGINE_USER_AGENT}`;
 }

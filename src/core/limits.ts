@@ -37,7 +37,9 @@ export const TASK_TTL_US = { min: 10 * DAY_US, max: 3650 * DAY_US } as const;
 /** Lives of a task name's tombstone that may be chosen (limits.md §3, v2beta3: 1 h to 9 days). */
 export const TOMBSTONE_TTL_US = { min: HOUR_US, max: 9 * DAY_US } as const;
 
-/** All headers of a task, and all header overrides of a queue, stay below it (limits.md §1: 80 KB). */
+/**
+ * All headers of a task, and all header overrides of a queue, stay below it (limits.md §1: 80 KB).
+ */
 export const MAX_HEADERS_SIZE = 80 * 1024;
 /** Longest URL, relative URI, or part that replaces one, in characters (limits.md §1). */
 export const MAX_URL_LENGTH = 2083;
@@ -48,18 +50,23 @@ export const MAX_PORT = 65_535;
 
 /** Queues listed in a page, at most (limits.md §4). */
 export const MAX_QUEUES_PER_PAGE = 9800;
-/** A page of queues ends before its records pass this (UTF-16 units of JSON): an RPC answer holds 32 MiB. */
+/**
+ * A page of queues ends before its records pass this (UTF-16 units of JSON): an RPC answer holds 32
+ * MiB.
+ */
 export const MAX_QUEUES_PAGE_SIZE = 8_000_000;
 /**
- * Queues in a project and location. Google starts with 1000 and raises it on request (limits.md §4);
- * here it only keeps one catalogue within an object's means.
+ * Queues in a project and location. Google starts with 1000 and raises it on request (limits.md
+ * §4); here it only keeps one catalogue within an object's means.
  */
 export const MAX_QUEUES_PER_LOCATION = 10_000;
 /** When a step that was begun on a queue is looked at again if nobody reported its end. */
 export const CATALOGUE_STEP_GRACE_US = 10 * SECOND_US;
 /** Between tries of a step that failed: doubling from the first to the last. */
 export const CATALOGUE_RETRY_US = { first: SECOND_US, last: 300 * SECOND_US } as const;
-/** Calls to queue objects that one catalogue makes at a time when it catches up (platform.md §1: 6). */
+/**
+ * Calls to queue objects that one catalogue makes at a time when it catches up (platform.md §1: 6).
+ */
 export const CATALOGUE_CONCURRENCY = 6;
 /** Unfinished steps taken up in one alarm; the rest has the next one at once. */
 export const CATALOGUE_STEPS_PER_ALARM = 100;
@@ -72,11 +79,11 @@ export const TOMBSTONE_SWEEP_DELAY_US = HOUR_US;
 
 // ---- Dispatch --------------------------------------------------------------------------------
 
-/** Deadline of an attempt that names none: HTTP targets, and App Engine's automatic scaling (push.md §3). */
+/** Deadline of an attempt that names none; as App Engine's automatic scaling (push.md §3). */
 export const DEFAULT_DISPATCH_DEADLINE_US = 600 * SECOND_US;
-/** A longer Retry-After is cut to this: the longest default backoff, so that no answer parks a task for days. */
+/** A longer Retry-After is cut to the longest default backoff: no answer parks a task for days. */
 export const MAX_RETRY_AFTER_US = 3600 * SECOND_US;
-/** A lane takes no more attempts after this: a restart of the code then finds few long-lived calls. */
+/** A lane takes no more attempts after this: a restart of the code then finds few old calls. */
 export const LANE_LIFE_MS = 30_000;
 /** Attempts of a lane; with their reports they stay below the platform's 10,000 subrequests. */
 export const LANE_ATTEMPTS = 1000;
@@ -89,7 +96,7 @@ export const MAX_FAILURE_TEXT = 300;
 
 /** Validity of a signed token in seconds (auth.md: one hour, as Google's). */
 export const TOKEN_LIFETIME_S = 3600;
-/** A signed token is used again for this long; its receiver sees at least the rest of the hour left. */
+/** A signed token is used again for this long; its receiver sees the rest of the hour at least. */
 export const TOKEN_REUSE_MS = 300_000;
 /** Tokens kept in an isolate, about 1 KB each. */
 export const MAX_CACHED_TOKENS = 1000;

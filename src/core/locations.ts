@@ -2,8 +2,8 @@
  * The locations a queue can live in: Google Cloud's regions, each with the place on Cloudflare's
  * network where its objects are put.
  *
- * Google's page of Cloud Tasks regions (cloud.google.com/tasks/docs/locations) is shorter and grows;
- * all of its regions are taken here, so that a caller in a newer one has nothing to change.
+ * Google's page of Cloud Tasks regions (cloud.google.com/tasks/docs/locations) is shorter and
+ * grows; all of its regions are taken here, so that a caller in a newer one has nothing to change.
  */
 
 /** Where Cloudflare puts an object on its first use (platform.md §6). */

@@ -4,7 +4,7 @@ import type { QueueName } from "./model.ts";
 const PROJECT_ID = /^[A-Za-z0-9:.-]+$/;
 const QUEUE_ID = /^[A-Za-z0-9-]{1,100}$/;
 const TASK_ID = /^[A-Za-z0-9_-]{1,500}$/;
-const OPERATION_ID = /^([A-Za-z0-9-]{1,100})-([1-9]\d{0,14})$/;
+const OPERATION_ID = /^([A-Za-z0-9-]{1,100})-([1-9]\d{0,15})$/;
 
 /** A project and one of its locations: the parent of queues and operations. */
 export type LocationName = Pick<QueueName, "project" | "location">;

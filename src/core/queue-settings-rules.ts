@@ -37,8 +37,8 @@ export function retryConfigProblem(retryConfig: RetryConfig): string | undefined
 }
 
 /**
- * The rule that chosen lifetimes break. Only chosen ones: the deployment's default for tombstones may
- * lie outside the range, and a stored lifetime was checked when it was chosen.
+ * The rule that chosen lifetimes break. Only chosen ones: the deployment's default for tombstones
+ * may lie outside the range, and a stored lifetime was checked when it was chosen.
  */
 export function lifetimeProblem(chosen: {
   readonly taskTtlUs?: number;
@@ -129,7 +129,9 @@ function* uriOverrideProblems(uri: UriOverride): Iterable<string> {
   yield* lengthProblems("UriOverride.queryOverride.queryParams", uri.query);
 }
 
-/** A header's name is an RFC 9110 token; its value has no line break, so that it cannot add headers. */
+/**
+ * A header's name is an RFC 9110 token; its value has no line break, so that it cannot add headers.
+ */
 const HEADER_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const HEADER_VALUE_BREAK = /[\0\r\n]/;
 

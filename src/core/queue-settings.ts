@@ -41,7 +41,10 @@ export interface SettingsInput {
   readonly tombstoneTtlUs?: number;
 }
 
-/** A change of settings: the values, and the paths it sets. A named path without a value goes back to its default. */
+/**
+ * A change of settings: the values, and the paths it sets. A named path without a value goes back
+ * to its default.
+ */
 export interface SettingsPatch {
   readonly input: SettingsInput;
   /** Dotted paths into SettingsInput, e.g. `retryConfig.maxAttempts`; absent: everything. */
@@ -60,8 +63,8 @@ export function createSettings(
 }
 
 /**
- * The settings of a queue that a patch creates (queues.patch on a missing queue): as createSettings,
- * but fields outside the patch's paths are ignored, as a field mask asks.
+ * The settings of a queue that a patch creates (queues.patch on a missing queue): as
+ * createSettings, but fields outside the patch's paths are ignored, as a field mask asks.
  */
 export function createSettingsFromPatch(
   patch: SettingsPatch,
@@ -107,9 +110,9 @@ export function createRetryConfig(input: Partial<RetryConfig>): Result<RetryConf
 }
 
 /**
- * The burst of a queue whose owner chose none: its rate, but 10 at least and 100 at most, for that is
- * what the live service shows for default queues (1/s: 10, 500/s: 100). Where a deployment allows
- * more than 500/s the burst goes on as a fifth of the rate, which is 100 at 500/s.
+ * The burst of a queue whose owner chose none: its rate, but 10 at least and 100 at most, for that
+ * is what the live service shows for default queues (1/s: 10, 500/s: 100). Where a deployment
+ * allows more than 500/s the burst goes on as a fifth of the rate, which is 100 at 500/s.
  */
 export function deriveBurstSize(maxDispatchesPerSecond: number): number {
   const { min, max } = DERIVED_BURST_SIZE;
@@ -177,7 +180,8 @@ function fillInRetryConfig(input: Partial<RetryConfig>): RetryConfig {
 }
 
 function fillInHttpTarget(input: HttpTargetOverride): HttpTargetOverride {
-  // A patch of single paths can make an override without a mode: ALWAYS is the default (push.md §9).
+  // A patch of single paths can make an override without a mode: ALWAYS is the default (push.md
+  // §9).
   const override: Partial<UriOverride> | undefined = input.uriOverride;
   if (override === undefined || override.enforceMode !== undefined) return input;
   return { ...input, uriOverride: { ...override, enforceMode: "ALWAYS" } };
@@ -246,7 +250,8 @@ function applyPaths(
 
   const input = withoutUnset(rawInput, paths.includes("retryConfig.maxDoublings"));
   let merged: Tree = { ...current };
-  // A changed rate asks for a new burst, and a changed service for a new host, unless those are given too.
+  // A changed rate asks for a new burst, and a changed service for a new host, unless those are
+  // given too.
   if (paths.some((path) => path.startsWith("rateLimits"))) {
     merged = overlay(merged, {}, ["rateLimits", "maxBurstSize"]);
   }
@@ -289,7 +294,10 @@ function tokenPath(path: string): [kind?: AuthorizationToken["kind"], leaf?: str
   return leaf === undefined ? [kind] : [kind, leaf];
 }
 
-/** What a path of one token kind makes of the token; clearing the kind that is not there changes nothing. */
+/**
+ * What a path of one token kind makes of the token; clearing the kind that is not there changes
+ * nothing.
+ */
 function tokenChange(
   merged: Tree,
   input: SettingsInput,

@@ -1,4 +1,4 @@
-/** A queue's httpTarget laid over the HTTP tasks of the queue (push.md §9, discovery v2 HttpTarget). */
+/** A queue's httpTarget laid over its HTTP tasks (push.md §9, discovery v2 HttpTarget). */
 import { isServiceHeader } from "./header-rules.ts";
 import { MAX_PORT } from "./limits.ts";
 import type { HttpMethod, HttpTargetOverride, TaskMeta, UriOverride } from "./model.ts";

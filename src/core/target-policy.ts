@@ -14,7 +14,7 @@ const WEB_PORTS: ReadonlySet<number> = new Set([
 
 /**
  * Names that mean something only inside some network. The names reserved for tests and documents
- * (.test, .example, .invalid) are not here: they resolve nowhere, and an attempt ends as unreachable.
+ * (.test, .example, .invalid) are not here: they resolve nowhere, an attempt ends as unreachable.
  */
 const PRIVATE_SUFFIXES = [
   "localhost",
@@ -33,12 +33,12 @@ const PRIVATE_SUFFIXES = [
 ];
 
 /**
- * Says why a target may not be called, or null when it may. `ownHost` is this server's own host with
- * its port if it has one, as callers reach it.
+ * Says why a target may not be called, or null when it may. `ownHost` is this server's own host
+ * with its port if it has one, as callers reach it.
  *
  * Entries of TARGET_ALLOW: `host` and `*.suffix` (any port), `host:port`, `loopback` (127.0.0.0/8,
- * ::1 and localhost on any port) and `*` (everything). The own host needs to be named itself, or `*`:
- * a task that calls the API that made it is more likely a loop than a wish.
+ * ::1 and localhost on any port) and `*` (everything). The own host needs to be named itself, or
+ * `*`: a task that calls the API that made it is more likely a loop than a wish.
  */
 export function checkTarget(
   url: URL,
@@ -91,7 +91,7 @@ function isOwnHost(host: string, port: number, ownHost: string): boolean {
   if (own === null) return false;
   const ownName = own.hostname.replace(/\.$/, "");
   const isSameMachine = isLoopback(host) && isLoopback(ownName);
-  // Without a port of its own the server is on 80 or 443, and every port of that name is its machine.
+  // Without a port the server is on 80 or 443, and every port of that name is its own machine.
   const isSamePort =
     own.port === "" ? !isSameMachine || isDefaultPort(port) : own.port === `${port}`;
   return (host === ownName || isSameMachine) && isSamePort;

@@ -18,8 +18,8 @@ type AppEngineTarget = Extract<TaskTarget, { kind: "appEngine" }>;
 
 /**
  * Builds the request of an App Engine task. Its service is a Worker bound as `APP_<SERVICE>`, which
- * need not be reachable from outside at all; the handler sees the host that the task's routing shows
- * and the http scheme, as on App Engine. Without a binding the request goes to the setting
+ * need not be reachable from outside at all; the handler sees the host that the task's routing
+ * shows and the http scheme, as on App Engine. Without a binding the request goes to the setting
  * APP_ENGINE_URL, whose own host the handler then sees.
  */
 export function appEngineRequest(
@@ -88,7 +88,10 @@ function malformed(): Result<never> {
   return fail("INVALID_ARGUMENT", "The App Engine target's URL is malformed.");
 }
 
-/** Fills in the parts; one that is not set takes the separator behind it along (`{version}.`, `{version}-dot-`). */
+/**
+ * Fills in the parts; one that is not set takes the separator behind it along (`{version}.`,
+ * `{version}-dot-`).
+ */
 function fillTemplate(
   template: string,
   parts: AppEngineRouting & { readonly project: string },

@@ -1,4 +1,4 @@
-/** The headers that tell a handler about its task and the attempts before (push.md §1, §1.1, §1.2). */
+/** The headers that tell a handler about its task and the attempts before (push.md §1 to §1.2). */
 import type { AttemptHistory, AttemptOrder } from "../core/attempt.ts";
 import { previousResponse, retryReason } from "../core/attempt-status.ts";
 import { isServiceHeader, userAgent } from "../core/header-rules.ts";

@@ -33,7 +33,7 @@ export class Dispatcher extends WorkerEntrypoint<Env> implements DispatchService
       { lane, incarnation, width: config.dispatchFetches },
       orders,
     );
-    // The caller is an object that a deploy may stop at any time; its attempts go on while they may.
+    // A deploy may stop the calling object at any time: its attempts go on while they can.
     this.ctx.waitUntil(work);
     await work;
   }
@@ -50,7 +50,7 @@ export class Dispatcher extends WorkerEntrypoint<Env> implements DispatchService
     };
   }
 
-  /** One stub keeps the order of its calls; after a failure it may be broken for good, so a new one. */
+  /** One stub keeps its calls in order; after a failure it may be broken for good: a new one. */
   #reporter(context: LaneContext): (report: LaneReport) => Promise<readonly AttemptOrder[]> {
     let stub: ReturnType<typeof queueStub> | undefined;
     return async (report) => {

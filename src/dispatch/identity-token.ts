@@ -1,6 +1,6 @@
 /**
- * Tokens that prove to a target who called (push.md §8): JWTs of this deployment's own key. Receivers
- * check them against the issuer's published keys.
+ * Tokens that prove to a target who called (push.md §8): JWTs of this deployment's own key.
+ * Receivers check them against the issuer's published keys.
  *
  * Gap: an oauthToken on the live service is an access token that Google's APIs accept. Here it is a
  * token of the same issuer with the scope as a claim, so Google's own APIs refuse it.
@@ -68,7 +68,7 @@ export class TokenSource {
   }
 }
 
-/** Issuer and times are the signer's. A service account has no number here: its address is the subject. */
+/** Issuer and times are the signer's. Accounts have no number here: the address is the subject. */
 function claimsOf(token: AuthorizationToken, audience: string): Readonly<Record<string, unknown>> {
   const email = token.serviceAccountEmail;
   const identity = { aud: audience, sub: email, azp: email, email, email_verified: true };

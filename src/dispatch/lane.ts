@@ -1,12 +1,12 @@
 /**
  * A lane: up to `width` attempts at a time for one queue, in one invocation of the dispatcher.
  *
- *   orders ──► start ──► attempt ends ──► outcomes ──(0 ms)──► report ──► further orders ──► start …
+ *   orders ──► start ──► attempt ends ──► outcomes ──(0 ms)──► report ──► further orders ──► …
  *
- * Attempts that end in the same moment share one report. The queue's object may keep a report waiting
- * ("parked") while the lane still runs attempts, and answers it with nothing once a newer one arrives;
- * so the newest report alone says how many attempts the lane can take. The lane ends when nothing
- * runs, nothing is left to tell and no report is unanswered.
+ * Attempts that end in the same moment share one report. The queue's object may keep a report
+ * waiting ("parked") while the lane still runs attempts, and answers it with nothing once a newer
+ * one arrives; so the newest report alone says how many attempts the lane can take. The lane ends
+ * when nothing runs, nothing is left to tell and no report is unanswered.
  *
  * Outcomes reach the queue at least once: a report that fails is sent again with the outcomes that
  * came since, and the queue ignores what it already knows. Given up only when the leases of its
@@ -152,10 +152,13 @@ class Lane {
     this.#endIfDone();
   }
 
-  /** Older reports that are still unanswered will give nothing, so only what is here takes places. */
+  /**
+   * Older reports that are unanswered will give nothing, so only what runs here takes places;
+   * orders wait only while all places are taken.
+   */
   #freePlaces(): number {
     if (this.#isRetired()) return 0;
-    const free = this.#options.width - this.#running - this.#waiting.length;
+    const free = this.#options.width - this.#running;
     return Math.max(0, Math.min(free, LANE_ATTEMPTS - this.#taken));
   }
 
@@ -174,7 +177,7 @@ class Lane {
     return this.#taken >= LANE_ATTEMPTS || this.#ports.nowMs() - this.#startedMs >= LANE_LIFE_MS;
   }
 
-  /** Takes back the places that a parked report offers, or it could bring work at any later time. */
+  /** Takes back the places that a parked report offers: it could bring work at any later time. */
   #retire(): void {
     if (this.#unanswered > 0 && this.#isOffering) this.#reportAfter(0);
   }

@@ -7,8 +7,8 @@ import { MAX_FAILURE_TEXT, MAX_RETRY_AFTER_US } from "../core/limits.ts";
 type SentEnd = Exclude<AttemptEnd, { kind: "lost" } | { kind: "refused" }>;
 
 /**
- * The end of an attempt that was answered. Retry-After is heard from HTTP targets only, whose rule it
- * is (push.md §3).
+ * The end of an attempt that was answered. Retry-After is heard from HTTP targets only: the rule is
+ * theirs (push.md §3).
  */
 export function endOfResponse(
   response: Response,
@@ -22,10 +22,10 @@ export function endOfResponse(
 }
 
 /**
- * The end of an attempt whose fetch failed. What the platform tells of DNS, refused connections, TLS
- * and resets differs between its versions, so all of them are one case: unreachable. An App Engine
- * service behind a binding that threw did answer: an uncaught exception there is a 500, as on App
- * Engine.
+ * The end of an attempt whose fetch failed. What the platform tells of DNS, refused connections,
+ * TLS and resets differs between its versions, so all of them are one case: unreachable. An App
+ * Engine service behind a binding that threw did answer: an uncaught exception there is a 500, as
+ * on App Engine.
  */
 export function endOfFailure(error: unknown, isPastDeadline: boolean, isBinding: boolean): SentEnd {
   if (isPastDeadline) return { kind: "timeout" };
@@ -43,7 +43,7 @@ function isThrownByHandler(error: unknown): boolean {
 /** A failure in a sentence that may be shown to whoever reads the task. */
 export function failureText(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
-  // The runtime hides the causes of failed name look-ups and TLS handshakes behind a reference number.
+  // The runtime hides why a name look-up or a TLS handshake failed behind a reference number.
   if (text === "" || text.startsWith("internal error")) {
     return "The target could not be reached: its name did not resolve or the connection failed.";
   }
@@ -52,8 +52,8 @@ export function failureText(error: unknown): string {
 
 /**
  * How long a failed response asks to wait, in microseconds; undefined when it does not say or says
- * nothing that can be read. Retry-After is a number of seconds or a date (RFC 9110 §10.2.3); at most
- * an hour counts.
+ * nothing that can be read. Retry-After is a number of seconds or a date (RFC 9110 §10.2.3); at
+ * most an hour counts.
  */
 export function retryAfterUs(
   status: number,

@@ -39,7 +39,7 @@ export interface RequestSettings {
   readonly hasBinding: (name: string) => boolean;
 }
 
-/** Builds the request of an order. A failure says why nothing may be sent: the attempt is refused. */
+/** Builds the request of an order. A failure says why nothing may be sent: it is refused. */
 export function buildRequest(
   order: AttemptOrder,
   settings: RequestSettings,

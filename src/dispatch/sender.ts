@@ -70,7 +70,7 @@ function headersOf(request: OutgoingRequest): Result<Headers> {
   return ok(headers);
 }
 
-/** Sets Authorization where the task asks for a token; answers the problem when it cannot be signed. */
+/** Sets Authorization where the task asks for a token; answers what kept it from being signed. */
 async function authorize(
   request: OutgoingRequest,
   headers: Headers,

@@ -1,7 +1,7 @@
 /**
- * Bundles the Worker into dist/ with `wrangler deploy --dry-run`: the bundle that is deployed. Beside
- * it lies manifest.json, what the local server must know of wrangler.toml, so that a start without
- * changes needs neither the bundler nor a TOML reader.
+ * Bundles the Worker into dist/ with `wrangler deploy --dry-run`: the bundle that is deployed.
+ * Beside it lies manifest.json, what the local server must know of wrangler.toml, so that a start
+ * without changes needs neither the bundler nor a TOML reader.
  */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -55,7 +55,9 @@ export async function currentBundle(onBuild: () => void): Promise<Bundle> {
   return { manifest, module: join(DIST, MODULE) };
 }
 
-/** Builds beside dist/ and swaps the folders, so that a server starting meanwhile sees a whole one. */
+/**
+ * Builds beside dist/ and swaps the folders, so that a server starting meanwhile sees a whole one.
+ */
 async function build(sources: string): Promise<Manifest> {
   const folder = join(ROOT, ".wrangler", `build-${process.pid}`);
   await rm(folder, { recursive: true, force: true });
@@ -130,7 +132,9 @@ function runBundler(folder: string): Promise<void> {
   });
 }
 
-/** Hashes names and contents of all sources but the local server's own, which is not in the bundle. */
+/**
+ * Hashes names and contents of all sources but the local server's own, which is not in the bundle.
+ */
 async function hashSources(): Promise<string> {
   const local = join(ROOT, "src", "local");
   const files = (await readdir(join(ROOT, "src"), { recursive: true, withFileTypes: true }))

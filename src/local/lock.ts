@@ -1,6 +1,7 @@
 /**
- * One server a data folder. Two would each run every alarm and write the same databases. The lock is
- * a file with the process ids of the server and of its workerd: either one alive holds the folder.
+ * One server a data folder. Two would each run every alarm and write the same databases. The lock
+ * is a file with the process ids of the server and of its workerd: either one alive holds the
+ * folder.
  */
 import { execFileSync } from "node:child_process";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";

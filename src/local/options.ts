@@ -35,7 +35,9 @@ Usage: npm start -- [options]
   --help                    this text
 `;
 
-/** What the local server sets where nobody said otherwise: local targets and long attempts are fine. */
+/**
+ * What the local server sets where nobody said otherwise: local targets and long attempts are fine.
+ */
 const LOCAL_SETTINGS: Readonly<Record<string, string>> = {
   TARGET_ALLOW: "*",
   MAX_ATTEMPT_SECONDS: "1800",

@@ -6,13 +6,16 @@ import { once } from "node:events";
 import { mkdir, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join, resolve } from "node:path";
+import { readConfig } from "../core/config.ts";
 import { copyModule, currentBundle } from "./build.ts";
 import { lockFolder } from "./lock.ts";
 import { HELP, parseCommand, type ServerOptions } from "./options.ts";
 import { describeExit, startWorkerd, type Workerd } from "./workerd.ts";
 import { settingsEnvironment, workerdConfig } from "./workerd-config.ts";
 
-/** How long requests may go on after Ctrl-C; attempts cut off by it run again after the next start. */
+/**
+ * How long requests may go on after Ctrl-C; attempts cut off by it run again after the next start.
+ */
 const STOP_GRACE_MS = 2000;
 /** From listening to the first answer; a Worker that throws on start never answers. */
 const ANSWER_TIMEOUT_MS = 10_000;
@@ -54,6 +57,8 @@ async function launch(options: ServerOptions, folder: string): Promise<Workerd> 
     console.error(`service binding ${service} is not available here; see --app-engine-url`);
   }
   const settings = { ...bundle.manifest.vars, ...options.settings };
+  // The Worker would say the same, but only to its first caller.
+  readConfig(settings);
   const objectFolder = join(folder, "objects");
   await mkdir(objectFolder, { recursive: true });
   const module = await copyModule(bundle, folder);

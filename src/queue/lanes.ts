@@ -11,8 +11,10 @@ interface Lane {
   answer: ((orders: readonly AttemptOrder[]) => void) | null;
   /** Places free in the parked report. */
   free: number;
-  /** Attempts still running in the parked report. */
+  /** Attempts still running when it was parked. */
   running: number;
+  /** Attempts given to the lane and not yet reported. */
+  held: number;
 }
 
 /** Opens a dispatcher call with its first attempts; the promise ends with the lane. */
@@ -54,7 +56,10 @@ export class Lanes {
     if (lane === undefined) return false;
     lane.answer?.([]);
     lane.answer = answer;
-    lane.free = report.free;
+    lane.held = Math.max(report.running, lane.held - report.outcomes.length);
+    // Attempts given in an answer that crossed this report take places that it thought were free.
+    const crossed = lane.held - report.running;
+    lane.free = Math.max(0, report.free - crossed);
     lane.running = report.running;
     return true;
   }
@@ -68,6 +73,7 @@ export class Lanes {
       if (share.length === 0 && lane.running > 0) continue;
       given += share.length;
       for (const order of share) this.#assign(order, id);
+      lane.held += share.length;
       lane.answer(share);
       lane.answer = null;
     }
@@ -78,7 +84,7 @@ export class Lanes {
 
   #start(orders: readonly AttemptOrder[]): void {
     const id = ++this.#lastLane;
-    this.#lanes.set(id, { answer: null, free: 0, running: 0 });
+    this.#lanes.set(id, { answer: null, free: 0, running: 0, held: orders.length });
     for (const order of orders) this.#assign(order, id);
     const close = () => {
       this.#lanes.delete(id);

@@ -3,17 +3,16 @@
  *
  * Two objects have to agree: this catalogue says which queues exist, the queue's own object holds
  * it. Every change goes in three steps: what is to happen is stored here, the queue's object is
- * called, the result is stored here. A crash in between leaves a pending entry, and whoever comes by
- * next (a call for that queue, a list, the alarm) repeats the call, which the queue's object allows
- * for. So no list shows a queue that is gone, and none misses a queue that exists.
+ * called, the result is stored here. A crash in between leaves a pending entry, and whoever comes
+ * by next (a call for that queue, a list, the alarm) repeats the call, which the queue's object
+ * allows for. So no list shows a queue that is gone, and none misses a queue that exists.
  *
- *                       ┌────────── updating ─────────┐ settings, pause, resume, purge
- *                       ▼                             │
- *   (free) ──► creating ──► live ◄───────────────────►┘
- *     ▲           │           │
- *     │  refused  │           └──► deleting ──► tombstone ──► (free)
- *     └───────────┘                    │  without tombstones     ▲
- *                                      └─────────────────────────┘
+ *            refused ──► (free)        no tombstones kept ──► (free)
+ *               │                           │
+ *   (free) ──► creating ──► live ──► deleting ──► tombstone ──► (free)
+ *                           │  ▲
+ *                           ▼  │
+ *                         updating   settings, pause, resume, purge
  */
 import type { DeploymentConfig } from "../core/config.ts";
 import {
@@ -77,7 +76,7 @@ export class Catalogue {
     this.#around = surroundings;
   }
 
-  // ---- Methods of RegistryService ---------------------------------------------------------------
+  // ---- Methods of RegistryService ----------------------------------------------------------------
 
   create(queue: string, settings: QueueSettings): Promise<Result<QueueRecord>> {
     return this.#inLine(queue, async () => {
@@ -146,9 +145,11 @@ export class Catalogue {
     return { queues, more: false };
   }
 
-  // ---- The alarm's work ---------------------------------------------------------------------------
+  // ---- The alarm's work --------------------------------------------------------------------------
 
-  /** Sweeps ended tombstones and repeats unfinished steps that are due. Bounded; never throws for a queue's sake. */
+  /**
+   * Sweeps ended tombstones and repeats unfinished steps that are due; a bounded number of each.
+   */
   async catchUp(): Promise<void> {
     const now = this.#around.now();
     this.#store.sweepTombstones(now, TOMBSTONES_PER_SWEEP);
@@ -164,7 +165,7 @@ export class Catalogue {
     return retry === null ? sweep : Math.min(retry, sweep);
   }
 
-  // ---- Steps --------------------------------------------------------------------------------------
+  // ---- Steps -------------------------------------------------------------------------------------
 
   #createFrom(
     queue: string,
@@ -248,7 +249,7 @@ export class Catalogue {
     this.#around.wakeBy(untilUs + TOMBSTONE_SWEEP_DELAY_US);
   }
 
-  /** Calls the queue's object and stores what it answers; on a refusal the entry is as before the step. */
+  /** Calls the queue's object and stores what it answers; a refusal takes the step back. */
   async #call(
     entry: PendingEntry,
     work: (admin: () => QueueAdmin) => Promise<Result<QueueRecord>>,
@@ -256,7 +257,7 @@ export class Catalogue {
   ): Promise<Result<QueueRecord>> {
     let result: Result<QueueRecord>;
     try {
-      result = await work(() => this.#around.queueAdmin(entry.record.name));
+      result = copyOf(await work(() => this.#around.queueAdmin(entry.record.name)));
     } catch (error) {
       return this.#postpone(entry, error);
     }
@@ -290,7 +291,7 @@ export class Catalogue {
     return endUs;
   }
 
-  // ---- Order and repair -----------------------------------------------------------------------------
+  // ---- Order and repair --------------------------------------------------------------------------
 
   /** Runs steps of one queue one after another; those of different queues run side by side. */
   #inLine<T>(queue: string, steps: () => Promise<T> | T): Promise<T> {
@@ -315,8 +316,8 @@ export class Catalogue {
   }
 
   /**
-   * Settles what a page of the list would come upon. Steps that begin while this runs are not waited
-   * for: a list shows such a queue as it was when the list was asked for.
+   * Settles what a page of the list would come upon. Steps that begin while this runs are not
+   * waited for: a list shows such a queue as it was when the list was asked for.
    */
   async #settleRange(after: string, size: number): Promise<void> {
     let pending = this.#store.readPending(after);
@@ -354,8 +355,8 @@ function isSettled(entry: Entry): entry is SettledEntry {
 }
 
 /**
- * Does a change, or does it again. A purge is never done again: it would take the tasks created since
- * the first time, which a purge must not touch; what it came to is read back instead.
+ * Does a change, or does it again. A purge is never done again: it would take the tasks created
+ * since the first time, which a purge must not touch; what it came to is read back instead.
  */
 function applyChange(
   admin: QueueAdmin,
@@ -380,6 +381,14 @@ function applyChange(
 async function restore(admin: () => QueueAdmin, record: QueueRecord): Promise<void> {
   await admin().configure({ name: record.name, settings: record.settings });
   if (record.state === "PAUSED") await admin().pause();
+}
+
+/**
+ * The result without the disposer that the platform puts on what an RPC answers. Handed on as it
+ * came, it would keep this object and the queue's in memory until our own caller disposed of it.
+ */
+function copyOf<T>(result: Result<T>): Result<T> {
+  return result.ok ? ok(result.value) : { ok: false, error: result.error };
 }
 
 function asked(entry: PendingEntry): string {

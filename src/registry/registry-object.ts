@@ -1,4 +1,6 @@
-/** The object of a catalogue: RPC methods, the alarm, the clock. What it does is in catalogue.ts. */
+/**
+ * The object of a catalogue: RPC methods, the alarm, the clock. What it does is in catalogue.ts.
+ */
 import { DurableObject } from "cloudflare:workers";
 import { readConfig } from "../core/config.ts";
 import { CATALOGUE_ALARM_US, CATALOGUE_STEP_GRACE_US } from "../core/limits.ts";
@@ -9,14 +11,13 @@ import type { Env } from "../env.ts";
 import type { QueueAdmin } from "../queue/service.ts";
 import { queueStub } from "../stubs.ts";
 import { Catalogue } from "./catalogue.ts";
-import { migrate } from "./schema.ts";
 import type { RegistryService } from "./service.ts";
 import { Store } from "./store.ts";
 
 export class RegistryObject extends DurableObject<Env> implements RegistryService {
-  /** Milliseconds since the epoch; replaceable, so that tests tell the time. */
-  clock: () => number = Date.now;
-  /** How long an alarm waits for the objects of queues, milliseconds; replaceable. */
+  /** Microseconds since the epoch; tests put another clock here. */
+  clock: () => number = () => Date.now() * 1000;
+  /** How long an alarm waits for the objects of queues, milliseconds; tests have less patience. */
   alarmPatienceMs: number = CATALOGUE_ALARM_US / 1000;
   readonly #catalogue: Catalogue;
   /** When the alarm is set for, milliseconds; null: not set. */
@@ -24,11 +25,10 @@ export class RegistryObject extends DurableObject<Env> implements RegistryServic
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    ctx.storage.transactionSync(() => migrate(ctx.storage.sql));
-    this.#catalogue = new Catalogue(new Store(ctx.storage.sql), {
+    this.#catalogue = new Catalogue(new Store(ctx.storage), {
       home: homeOf(ctx),
       config: readConfig(env),
-      now: () => this.#now(),
+      now: () => this.clock(),
       queueAdmin: (name) => this.queueAdmin(name),
       wakeBy: (timeUs) => this.#wakeBy(timeUs),
       warn: (message, details) => this.warn(message, details),
@@ -73,7 +73,7 @@ export class RegistryObject extends DurableObject<Env> implements RegistryServic
    */
   override async alarm(): Promise<void> {
     this.#alarmMs = null;
-    this.#wakeBy(this.#now() + CATALOGUE_ALARM_US + CATALOGUE_STEP_GRACE_US);
+    this.#wakeBy(this.clock() + CATALOGUE_ALARM_US + CATALOGUE_STEP_GRACE_US);
     try {
       await within(this.alarmPatienceMs, this.#catalogue.catchUp());
       this.#setAlarm(this.#catalogue.nextWakeUs());
@@ -91,16 +91,12 @@ export class RegistryObject extends DurableObject<Env> implements RegistryServic
     console.warn(JSON.stringify({ message, ...homeOf(this.ctx), ...details }));
   }
 
-  #now(): number {
-    return Math.floor(this.clock() * 1000);
-  }
-
   /** An alarm that was lost, or whose time passed without it, is set again. */
   async #repairAlarm(): Promise<void> {
     this.#alarmMs = await this.ctx.storage.getAlarm();
     const wakeUs = this.#catalogue.nextWakeUs();
     if (wakeUs === null) return;
-    const isStale = this.#alarmMs !== null && this.#alarmMs <= this.clock();
+    const isStale = this.#alarmMs !== null && this.#alarmMs * 1000 <= this.clock();
     if (isStale) this.#alarmMs = null;
     this.#wakeBy(wakeUs);
   }

@@ -1,14 +1,15 @@
 /**
  * The table of a catalogue, its row type, and the migrations that make it.
  *
- * One row a name: a queue that exists, one on its way in or out, or the tombstone of one that is gone.
- * Migrations only move forward: append to MIGRATIONS, never edit one that was released, and keep
- * every step readable by the version before it (a rollback runs the old code on the new table).
+ * One row a name: a queue that exists, one on its way in or out, or the tombstone of one that is
+ * gone. Migrations only move forward: append to MIGRATIONS, never edit one that was released, and
+ * keep every step readable by the version before it (a rollback runs the old code on the new
+ * table).
  */
 
 /**
- * Where a name stands. `creating`, `updating` and `deleting` say what was asked of the queue's object
- * and is not known to be done; `live` and `tombstone` are at rest.
+ * Where a name stands. `creating`, `updating` and `deleting` say what was asked of the queue's
+ * object and is not known to be done; `live` and `tombstone` are at rest.
  */
 export type Phase = "creating" | "live" | "updating" | "deleting" | "tombstone";
 
@@ -16,11 +17,17 @@ export type QueueRow = {
   /** The queue's id; compared byte by byte, which is the order of lists. */
   name: string;
   phase: Phase;
-  /** QueueRecord as JSON: while `creating` as it will be, while `updating` as it was; null for a tombstone. */
+  /**
+   * QueueRecord as JSON: while `creating` as it will be, while `updating` as it was; null for a
+   * tombstone.
+   */
   record: string | null;
   /** Change as JSON: what is being done to the queue; only while `updating`. */
   change: string | null;
-  /** Microseconds. Tombstone: when the name is free again. In between: when to try again. Live: null. */
+  /**
+   * Microseconds. Tombstone: when the name is free again. In between: when to try again. Live:
+   * null.
+   */
   wake_us: number | null;
   /** Tries of the present step that failed. */
   failures: number;
@@ -40,6 +47,14 @@ export const MIGRATIONS: readonly string[] = [
    CREATE INDEX queue_present ON queue(name, phase) WHERE record IS NOT NULL;
    CREATE INDEX queue_wake ON queue(phase, wake_us) WHERE wake_us IS NOT NULL;`,
 ];
+
+/** Whether this object ever held a catalogue: one that was only asked about keeps no tables. */
+export function hasTables(sql: SqlStorage): boolean {
+  const found = sql.exec(
+    "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'schema_version' LIMIT 1",
+  );
+  return found.toArray().length > 0;
+}
 
 /** Brings the table up to date, in one transaction with the caller's. */
 export function migrate(sql: SqlStorage): void {

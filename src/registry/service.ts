@@ -6,7 +6,10 @@ import type { Result } from "../core/result.ts";
 export interface RegistryService {
   /** ALREADY_EXISTS; FAILED_PRECONDITION when the name is tombstoned. */
   createQueue(queue: string, settings: QueueSettings): Promise<Result<QueueRecord>>;
-  /** Patches the settings that the patch names, or creates the queue with it (discovery v2 queues.patch). */
+  /**
+   * Patches the settings that the patch names, or creates the queue with it (discovery v2
+   * queues.patch).
+   */
   patchQueue(queue: string, patch: SettingsPatch): Promise<Result<QueueRecord>>;
   /** NOT_FOUND `Requested entity was not found.` when missing. */
   deleteQueue(queue: string): Promise<Result<null>>;

@@ -2,7 +2,7 @@
 import { MAX_QUEUES_PER_LOCATION } from "../core/limits.ts";
 import type { QueueRecord, QueueSettings } from "../core/model.ts";
 import { assert } from "../core/result.ts";
-import type { QueueRow } from "./schema.ts";
+import { hasTables, migrate, type QueueRow } from "./schema.ts";
 
 /** What is being done to a queue that exists. */
 export type Change =
@@ -29,11 +29,17 @@ export type Entry =
 
 const COLUMNS = "name, phase, record, change, wake_us, failures";
 
+/** Without tables it reads as empty; the first entry written makes them. */
 export class Store {
+  readonly #storage: DurableObjectStorage;
   readonly #sql: SqlStorage;
+  #hasTables: boolean;
 
-  constructor(sql: SqlStorage) {
-    this.#sql = sql;
+  constructor(storage: DurableObjectStorage) {
+    this.#storage = storage;
+    this.#sql = storage.sql;
+    this.#hasTables = hasTables(storage.sql);
+    if (this.#hasTables) this.#migrate();
   }
 
   // --- one name ------------------------------------------------------------------------------
@@ -81,7 +87,7 @@ export class Store {
     );
   }
 
-  // --- lists (index queue_present: names without their tombstones) -------------------------------
+  // --- lists (index queue_present: names without their tombstones) ---------------------------
 
   /** Queues whose name is taken by something other than a tombstone. */
   countPresent(): number {
@@ -108,6 +114,7 @@ export class Store {
    * being created is not there yet; one that is being changed or deleted shows as it was.
    */
   *readQueues(after: string, limit: number): Iterable<{ record: QueueRecord; size: number }> {
+    if (!this.#hasTables) return;
     const cursor = this.#sql.exec<{ record: string }>(
       `SELECT record FROM queue
        WHERE record IS NOT NULL AND phase <> 'creating' AND name > ? ORDER BY name LIMIT ?`,
@@ -119,7 +126,7 @@ export class Store {
     }
   }
 
-  // --- time (index queue_wake) -------------------------------------------------------------------
+  // --- time (index queue_wake) ---------------------------------------------------------------
 
   /** Names with an unfinished step that is due for another try, longest due first. */
   readDue(nowUs: number, limit: number): readonly string[] {
@@ -171,6 +178,11 @@ export class Store {
       .toArray().length;
   }
 
+  #migrate(): void {
+    this.#storage.transactionSync(() => migrate(this.#sql));
+    this.#hasTables = true;
+  }
+
   #write(
     name: string,
     phase: QueueRow["phase"],
@@ -178,6 +190,7 @@ export class Store {
     change: Change | null,
     wakeUs: number | null,
   ): void {
+    if (!this.#hasTables) this.#migrate();
     this.#sql.exec(
       `INSERT OR REPLACE INTO queue(${COLUMNS}) VALUES (?, ?, ?, ?, ?, 0)`,
       name,
@@ -192,7 +205,7 @@ export class Store {
     statement: string,
     ...values: SqlStorageValue[]
   ): T[] {
-    return this.#sql.exec<T>(statement, ...values).toArray();
+    return this.#hasTables ? this.#sql.exec<T>(statement, ...values).toArray() : [];
   }
 
   #time(statement: string): number | null {

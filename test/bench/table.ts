@@ -10,6 +10,7 @@ export interface Figure {
 }
 
 export interface SectionReport {
+  readonly name: string;
   readonly title: string;
   /** How it was measured, in a sentence or two. */
   readonly method: string;

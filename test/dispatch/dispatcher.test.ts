@@ -16,7 +16,7 @@ function order(sequence: number, meta: TaskMeta = httpMeta()): AttemptOrder {
   return { scheduleTimeUs: 1e6, sequence, attempt: 1, taskId, meta: encodeMeta(meta) };
 }
 
-/** A deployment whose queue objects answer with `answer`; what was reported, and to which object. */
+/** A deployment whose queues answer with `answer`; what was reported, and to which object. */
 function deployment(
   answer: (report: LaneReport, call: number) => readonly AttemptOrder[] | Error,
   bindings: Record<string, unknown> = {},

@@ -1,4 +1,4 @@
-/** The lane loop against a queue and targets that do exactly what the test says, on a clock that does too. */
+/** The lane loop; queue, targets and clock do exactly what the test says. */
 import { describe, expect, it } from "vitest";
 import type { AttemptOrder, AttemptOutcome } from "../../src/core/attempt.ts";
 import { LANE_ATTEMPTS, LANE_LIFE_MS, REPORT_PATIENCE_MS } from "../../src/core/limits.ts";

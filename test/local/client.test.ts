@@ -3,6 +3,7 @@
  * recorded header rows of push.md §1 and the methods as an application calls them.
  */
 import type { CloudTasksClient } from "@google-cloud/tasks";
+import { createRemoteJWKSet, jwtVerify } from "jose";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { CODE, connectClient } from "../support/client.ts";
 import {
@@ -377,6 +378,29 @@ describe("webhooks", () => {
       "x-appengine-taskpreviousresponse": "0",
       "x-appengine-taskretryreason": "Instance Unavailable",
     });
+  });
+
+  test("are not repeated before the time that Retry-After asks for", async () => {
+    await createQueue({ retryConfig: QUICK_RETRIES });
+    target.script({ status: 503, headers: { "retry-after": "1" } });
+    await createTask({ httpRequest: { url: target.url } });
+    const [refused, repeated] = await waitFor(2);
+    expect((repeated?.arrivedAt ?? 0) - (refused?.answeredAt ?? 0)).toBeGreaterThanOrEqual(1000);
+  });
+
+  test("carry an identity token that the server's public keys verify", async () => {
+    await createQueue();
+    const serviceAccountEmail = "caller@my-project.iam.gserviceaccount.com";
+    const url = `${target.url}/secured`;
+    await createTask({
+      httpRequest: { url, headers: { Authorization: "mine" }, oidcToken: { serviceAccountEmail } },
+    });
+    const [request] = await waitFor(1);
+    const [scheme, token = ""] = request?.headers["authorization"]?.split(" ") ?? [];
+    expect(scheme).toBe("Bearer");
+    const keys = createRemoteJWKSet(new URL(`${server.url}/.well-known/jwks.json`));
+    const { payload } = await jwtVerify(token, keys, { audience: url, algorithms: ["RS256"] });
+    expect(payload).toMatchObject({ email: serviceAccountEmail, email_verified: true });
   });
 
   test("that break off are tried again, and the task shows what happened", async () => {

@@ -1,6 +1,6 @@
 /**
- * Kills the server without warning in the middle of dispatch, again and again, and counts: every task
- * that was acknowledged must arrive, and only what was under way may arrive twice.
+ * Kills the server without warning in the middle of dispatch, again and again, and counts: every
+ * task that was acknowledged must arrive, and only what was under way may arrive twice.
  */
 import { expect, test } from "vitest";
 import { type ReceivedRequest, type Receiver, startReceiver } from "../support/receiver.ts";
@@ -13,7 +13,7 @@ const DELIVERIES_BETWEEN_KILLS = 250;
 /** Long enough for a kill to find attempts under way. */
 const HANDLER_MS = 50;
 /** What became of an answer that was sent so shortly before a kill may not have been stored yet. */
-const REPORTING_MS = 500;
+const REPORTING_MS = 250;
 /** Everything due runs again within this time of a start, for leases last no longer. */
 const RECOVERY_MS = 30_000;
 
@@ -79,7 +79,8 @@ async function untilEmpty(server: RunningServer): Promise<void> {
   for (const queue of QUEUES) {
     let page: { tasks?: unknown[] };
     do {
-      page = await (await fetch(`${server.url}/v2/${LOCATION}/queues/${queue}/tasks`)).json();
+      const response = await fetch(`${server.url}/v2/${LOCATION}/queues/${queue}/tasks`);
+      page = (await response.json()) as typeof page;
     } while ((page.tasks ?? []).length > 0);
   }
 }

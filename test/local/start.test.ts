@@ -130,6 +130,16 @@ describe("options", () => {
     });
   });
 
+  test("a setting that cannot be read is named before anything is served", async () => {
+    const args = ["--port", "0", "--data", dataFolder, "--var", "MAX_ATTEMPT_SECONDS=long"];
+    expect(await runStartCommand(args)).toEqual({
+      code: 1,
+      signal: null,
+      stdout: "",
+      stderr: 'setting MAX_ATTEMPT_SECONDS must be a number of 0 or more, not "long"\n',
+    });
+  });
+
   test("--queue-tombstone frees the name of a deleted queue at once", async () => {
     const server = await start(["--queue-tombstone", "0"]);
     expect((await post(server, QUEUES, { name: QUEUE })).status).toBe(200);
@@ -157,7 +167,8 @@ describe("the data folder", () => {
   test("keeps queues and tasks over a restart", async () => {
     const first = await start();
     await post(first, QUEUES, { name: QUEUE });
-    const scheduleTime = new Date(Date.now() + 86_400_000).toISOString();
+    const now = Math.floor(Date.now() / 1000);
+    const scheduleTime = new Date((now + 86_400.5) * 1000).toISOString();
     const created = await post(first, `${QUEUES}/my-queue/tasks`, {
       task: {
         name: `${QUEUE}/tasks/kept`,

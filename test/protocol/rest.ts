@@ -16,14 +16,13 @@ export async function send(
   body?: unknown,
   headers: Readonly<Record<string, string>> = {},
 ): Promise<Reply> {
-  const isRaw = typeof body === "string" || body instanceof Uint8Array || body instanceof ReadableStream;
+  const isRaw =
+    typeof body === "string" || body instanceof Uint8Array || body instanceof ReadableStream;
   const response = await exports.default.fetch(
     new Request(`http://localhost${path}`, {
       method,
       headers: body === undefined ? headers : { "content-type": "application/json", ...headers },
-      ...(body === undefined
-        ? {}
-        : { body: isRaw ? (body as BodyInit) : JSON.stringify(body) }),
+      ...(body === undefined ? {} : { body: isRaw ? (body as BodyInit) : JSON.stringify(body) }),
     }),
   );
   const text = await response.text();

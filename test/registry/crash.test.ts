@@ -120,8 +120,8 @@ async function expectUnavailable(registry: TestRegistry, step: Step): Promise<vo
 }
 
 /**
- * The catalogue's table is put back to what it was during the call and its memory is dropped: what a
- * crash at that moment leaves. (Two tests below crash it for real; each of those fills the log.)
+ * The catalogue's table is put back to what it was during the call and its memory is dropped: what
+ * a crash at that moment leaves. (Two tests below crash it for real; each of those fills the log.)
  */
 async function expectDeath(registry: TestRegistry, step: Step, moment: Moment): Promise<void> {
   await registry.run(async (object, { storage }) => {

@@ -175,7 +175,7 @@ export class TestRegistry {
 
   #replace(object: RegistryObject): void {
     const parts = object as unknown as Replaceable;
-    parts.clock = () => this.nowMs;
+    parts.clock = () => this.nowUs;
     parts.queueAdmin = (name) => this.queues.admin(name);
     parts.warn = (message, details) => this.warnings.push({ message, details });
   }

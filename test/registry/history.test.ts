@@ -8,6 +8,7 @@ import { expect, it } from "vitest";
 import type { QueueState } from "../../src/core/model.ts";
 import type { Result } from "../../src/core/result.ts";
 import type { RegistryObject } from "../../src/registry/registry-object.ts";
+import { Store } from "../../src/registry/store.ts";
 import { type Fate, SETTINGS, TestRegistry } from "./fake-queues.ts";
 
 const QUEUES = ["a", "b", "c"] as const;
@@ -208,13 +209,8 @@ async function settleFinished(registry: TestRegistry, model: Model): Promise<voi
   }
 }
 
-async function pendingNames(registry: TestRegistry): Promise<readonly unknown[]> {
-  return registry.run((_, { storage }) =>
-    storage.sql
-      .exec("SELECT name FROM queue WHERE phase IN ('creating', 'updating', 'deleting')")
-      .toArray()
-      .map(({ name }) => name),
-  );
+async function pendingNames(registry: TestRegistry): Promise<readonly string[]> {
+  return registry.run((_, { storage }) => new Store(storage).readPending(""));
 }
 
 it("whatever happens, the list is what the objects hold and what was acknowledged", async () => {

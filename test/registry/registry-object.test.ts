@@ -326,6 +326,19 @@ describe("calls at the same time", () => {
   });
 });
 
+describe("a catalogue that was only asked", () => {
+  it("answers, and stores nothing", async () => {
+    const registry = await setup();
+    await registry.run(async (object, { storage }) => {
+      expect(await object.listQueues("", 10)).toEqual({ queues: [], more: false });
+      expect(await object.deleteQueue("a")).toEqual(NOT_FOUND);
+      expect(await object.pauseQueue("a")).toEqual(NO_QUEUE);
+      expect(storage.sql.exec("SELECT name FROM sqlite_master").toArray()).toEqual([]);
+    });
+    expect(await registry.alarmMs()).toBeNull();
+  });
+});
+
 describe("the alarm", () => {
   it("sweeps tombstones when they have ended, many at a time", async () => {
     const registry = await setup("a", "b", "c");
@@ -361,7 +374,7 @@ describe("the alarm", () => {
   it("does not throw where the table can't be read, and rings again", async () => {
     const registry = await setup("a");
     await registry.run((_, { storage }) => {
-      storage.sql.exec("ALTER TABLE queue RENAME TO hidden");
+      storage.sql.exec("DROP TABLE queue");
     });
     expect(await registry.ring()).toBe(true);
     expect(registry.warnings.map(({ message }) => message)).toEqual([

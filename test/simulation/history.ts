@@ -92,7 +92,11 @@ export function shrinkHistory(
 ): readonly Step[] {
   let shortest = history;
   let left = trials;
-  for (let size = Math.ceil(history.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
+  for (
+    let size = Math.ceil(history.length / 2);
+    size >= 1;
+    size = size === 1 ? 0 : Math.ceil(size / 2)
+  ) {
     for (let start = 0; start < shortest.length && left > 0; ) {
       const part = [...shortest.slice(0, start), ...shortest.slice(start + size)];
       left--;

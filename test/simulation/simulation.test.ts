@@ -4,8 +4,9 @@
  *
  * VITE_SIMULATION_SEED and VITE_SIMULATION_SEEDS in the environment choose others than the default.
  */
-import { env } from "cloudflare:workers";
+
 import { runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import type { Env } from "../../src/env.ts";
 import { Engine } from "../../src/queue/engine.ts";

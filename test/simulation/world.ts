@@ -58,6 +58,8 @@ export class Simulation {
   readonly #model: Model;
   #engine: Engine;
   #nowUs = START_US;
+  /** The latest moment that the clock ever showed. */
+  #latestUs = START_US;
   #given: GivenAttempt[] = [];
   #nextLane = 0;
   /** When the engine's present life began, and when an answer last asked it to slow down. */
@@ -157,10 +159,7 @@ export class Simulation {
     "report late": (a, b) => {
       const attempt = pick(this.#given, a);
       if (attempt === undefined) return "nothing ever ran";
-      return this.#report(
-        attempt,
-        b < 0.5 ? { kind: "response", status: 200 } : chooseFailure(b),
-      );
+      return this.#report(attempt, b < 0.5 ? { kind: "response", status: 200 } : chooseFailure(b));
     },
     "lose lane": (a) => {
       const lane = Math.floor(a * LANES);
@@ -168,11 +167,14 @@ export class Simulation {
       for (const lease of this.#model.leases()) if (lease.lane === lane) lease.lane = null;
       return `${lane}`;
     },
-    "advance a little": (a, b) => this.#advance(this.#nowUs + Math.floor(a * (b < 0.5 ? 50e3 : 2e6))),
-    "advance to wake": () => {
+    "advance a little": (a, b) =>
+      this.#advance(this.#nowUs + Math.floor(a * (b < 0.5 ? 50e3 : 2e6))),
+    "advance to wake": (a) => {
       const wakeUs = this.#engine.wakeAtUs(this.#nowUs);
       if (wakeUs === Number.POSITIVE_INFINITY) return "never";
-      return this.#advance(Math.max(this.#nowUs, Math.min(wakeUs, this.#nowUs + 600e6)));
+      // A clock that stepped back does not come by the very microseconds again that it had been at.
+      const lateUs = this.#nowUs < this.#latestUs ? Math.ceil(a * 999) : 0;
+      return this.#advance(Math.max(this.#nowUs, Math.min(wakeUs, this.#nowUs + 600e6) + lateUs));
     },
     "advance far": (a) => this.#advance(this.#nowUs + Math.floor(a * 45e6)),
     "step clock": (a, b) => {
@@ -273,7 +275,10 @@ export class Simulation {
     if (task === undefined) return "nothing there";
     const deleted = this.#engine.deleteTask(task.id, this.#nowUs);
     if (task.fate === "expired") return `${task.id} expired`;
-    check(deleted.ok === (task.fate === "live"), () => `delete of ${task.fate} ${task.id} answers ${deleted.ok}`);
+    check(
+      deleted.ok === (task.fate === "live"),
+      () => `delete of ${task.fate} ${task.id} answers ${deleted.ok}`,
+    );
     if (deleted.ok) this.#model.end(task, "deleted", this.#nowUs);
     return task.id;
   }
@@ -328,6 +333,7 @@ export class Simulation {
 
   /** What the shell does in every turn: tick, sweep, hand attempts over, renew leases. */
   #turn(): void {
+    this.#latestUs = Math.max(this.#latestUs, this.#nowUs);
     this.#model.expire(this.#nowUs);
     this.#grantCapacity();
     this.#engine.tick(this.#nowUs);
@@ -335,6 +341,8 @@ export class Simulation {
     this.#handOut(null);
     this.#engine.renew(this.#nowUs);
     for (const lease of this.#model.leases()) {
+      // What has expired stays so, also when the clock steps back.
+      if (!isHeld(lease, this.#nowUs)) lease.untilAtLeastUs = Number.NEGATIVE_INFINITY;
       if (lease.lane === null) continue;
       const renewedUs = Math.max(lease.untilAtLeastUs, this.#nowUs + RENEWED_AT_LEAST_US);
       // A renewal after the clock stepped back may cut a lease to what it would last from now.
@@ -402,7 +410,8 @@ export class Simulation {
     const others = this.#model.surelyHeld(this.#nowUs).length;
     check(
       others < rateLimits.maxConcurrentDispatches,
-      () => `${name}: ${others} others are under way, ${rateLimits.maxConcurrentDispatches} allowed`,
+      () =>
+        `${name}: ${others} others are under way, ${rateLimits.maxConcurrentDispatches} allowed`,
     );
     const tokens = this.#model.bucket.take(this.#nowUs);
     check(tokens > 1 - 1e-6, () => `${name}: the bucket holds ${tokens}`);
@@ -493,7 +502,10 @@ export class Simulation {
     for (const task of this.#model.tasks.values()) {
       if (task.fate === "expired") continue;
       const isListed = listed.has(task.id);
-      check(isListed === (task.fate === "live"), () => `${task.id} is ${task.fate}, listed: ${isListed}`);
+      check(
+        isListed === (task.fate === "live"),
+        () => `${task.id} is ${task.fate}, listed: ${isListed}`,
+      );
       if (!isListed) continue;
       const record = expectOk(this.#engine.getTask(task.id, false, this.#nowUs));
       check(
@@ -525,17 +537,17 @@ export class Simulation {
     const freeFrom = ({ scheduleTimeUs, lease }: ModelTask) =>
       Math.max(scheduleTimeUs, lease?.untilAtMostUs ?? 0);
     const isDue = waiting.some((task) => freeFrom(task) <= this.#nowUs);
-    const deadlines = waiting.flatMap(({ lease }) =>
+    const expiries = waiting.flatMap(({ lease }) =>
       lease !== null && isHeld(lease, this.#nowUs) ? [lease.untilAtMostUs] : [],
     );
+    // Without room it may take the end of every lease until something can be dispatched.
+    const deadlines = hasRoom ? expiries : expiries.length > 0 ? [Math.max(...expiries)] : [];
     // Throttled to the least and just emptied, the bucket has its next token by then.
     const tokenUs = this.#nowUs + (64 / maxDispatchesPerSecond) * 1e6 + 2e6;
     if (isDue && hasRoom) deadlines.push(tokenUs);
-    if (!isDue && hasRoom) {
-      const fromUs = Math.min(...waiting.map(freeFrom));
-      deadlines.push(this.#surelyHasToken() ? fromUs : Math.max(fromUs, tokenUs));
-    }
-    const deadlineUs = Math.min(...deadlines);
+    if (!isDue && hasRoom) deadlines.push(...waiting.map(freeFrom));
+    const earliestUs = Math.min(...deadlines);
+    const deadlineUs = this.#surelyHasToken() ? earliestUs : Math.max(earliestUs, tokenUs);
     check(
       wakeUs <= deadlineUs,
       () => `wakes at ${this.#offset(wakeUs)}, too late for ${this.#offset(deadlineUs)}`,

@@ -39,7 +39,9 @@ export interface Receiver {
   script(...answers: readonly Answer[]): void;
   /** Decides every answer from now on. */
   answerWith(decide: (request: ReceivedRequest) => Answer): void;
-  /** Waits until `enough` holds of the requests; rejects with what there is when it takes too long. */
+  /**
+   * Waits until `enough` holds of the requests; rejects with what there is when it takes too long.
+   */
   waitUntil(
     enough: (requests: readonly ReceivedRequest[]) => boolean,
     timeoutMs?: number,

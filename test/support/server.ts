@@ -42,7 +42,10 @@ export interface ServerRequest {
   readonly environment?: Readonly<Record<string, string>>;
 }
 
-/** Starts a server and waits until it says that it serves. Rejects with its output if it ends before. */
+/**
+ * Starts a server and waits until it says that it serves. Rejects with its output if it ends
+ * before.
+ */
 export async function startServer(request: ServerRequest): Promise<RunningServer> {
   const args = ["--port", "0", "--data", request.dataFolder, ...(request.args ?? [])];
   const run = launch(args, request.environment);

@@ -1,0 +1,226 @@
+/** Counts billed rows of small push tasks through the real object, the Dispatcher and a target that answers at once. */
+import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, beforeEach, type TestContext, test, vi } from "vitest";
+import { encodeMeta, type QueueSettings, type TaskSpec } from "../../src/core/model.ts";
+import type { Result } from "../../src/core/result.ts";
+import type { Env, StubOf } from "../../src/env.ts";
+import type { QueueObject } from "../../src/queue/queue-object.ts";
+import type { QueueAdmin, QueueReports } from "../../src/queue/service.ts";
+import type { RowCount } from "./rows.ts";
+
+const HOUR_MS = 3600e3;
+
+const SETTINGS: QueueSettings = {
+  type: "PUSH",
+  rateLimits: {
+    maxDispatchesPerSecond: 500,
+    maxBurstSize: 100,
+    maxConcurrentDispatches: 1000,
+  },
+  retryConfig: {
+    maxAttempts: 100,
+    maxRetryDurationUs: 0,
+    minBackoffUs: 100_000,
+    maxBackoffUs: 3600e6,
+    maxDoublings: 16,
+  },
+  taskTtlUs: 31 * 86400e6,
+  tombstoneTtlUs: 3600e6,
+};
+
+const META = encodeMeta({
+  target: {
+    kind: "http",
+    url: "https://target.example/",
+    method: "POST",
+    headers: { "Content-Type": "application/json", "User-Agent": "Google-Cloud-Tasks" },
+  },
+});
+const BODY = new TextEncoder().encode(JSON.stringify({ order: 1, note: "x".repeat(70) }));
+
+type Stub = StubOf<QueueAdmin & QueueReports>;
+
+beforeEach(() => {
+  vi.spyOn(globalThis, "fetch").mockImplementation(async () => new Response(null));
+});
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+test("created in batches of 100, unnamed", async (context) => {
+  const queue = await openQueue("batch");
+  await count(context, queue, { tasks: 1000, goal: 2.1 }, async () => {
+    for (let i = 0; i < 10; i++) {
+      await createMany(
+        queue,
+        Array.from({ length: 100 }, () => ({})),
+      );
+    }
+    await untilEmpty(queue);
+  });
+});
+
+test("created in batches of 100, named", async (context) => {
+  const queue = await openQueue("batch-named");
+  await count(context, queue, { tasks: 1000, goal: 5.1 }, async () => {
+    for (let i = 0; i < 10; i++) {
+      await createMany(
+        queue,
+        Array.from({ length: 100 }, (_, n) => ({ id: `name-${i}-${n}` })),
+      );
+    }
+    await untilEmpty(queue);
+  });
+});
+
+test("created singly, 50 a second, unnamed", async (context) => {
+  const queue = await openQueue("steady");
+  await count(context, queue, { tasks: 500, goal: 2.6 }, () => steadyFlow(queue, () => ({})));
+});
+
+test("created singly, 50 a second, named", async (context) => {
+  const queue = await openQueue("steady-named");
+  await count(context, queue, { tasks: 500, goal: 5.6 }, () =>
+    steadyFlow(queue, (n) => ({ id: `name-${n}` })),
+  );
+});
+
+test("alone in an idle queue, due at once", async (context) => {
+  const queue = await openQueue("alone");
+  await count(context, queue, { tasks: 5, goal: 4.1 }, () => oneByOne(queue, () => ({})));
+});
+
+test("alone in an idle queue, due in 600 ms", async (context) => {
+  const queue = await openQueue("alone-soon");
+  await count(context, queue, { tasks: 5, goal: 4.1 }, () =>
+    oneByOne(queue, () => ({ scheduleTimeUs: Date.now() * 1000 + 600_000 })),
+  );
+});
+
+test("alone in an idle queue, due in 2 s", async (context) => {
+  const queue = await openQueue("alone-later");
+  await count(context, queue, { tasks: 3, goal: 4.1 }, () =>
+    oneByOne(queue, () => ({ scheduleTimeUs: Date.now() * 1000 + 2_000_000 })),
+  );
+});
+
+test("alone in an idle queue, due at once, named", async (context) => {
+  const queue = await openQueue("alone-named");
+  await count(context, queue, { tasks: 5, goal: 7.1 }, () =>
+    oneByOne(queue, (n) => ({ id: `name-${n}` })),
+  );
+});
+
+// --- driving ---------------------------------------------------------------------------------
+
+async function openQueue(name: string): Promise<Stub> {
+  const stub = (env as Env).QUEUE.getByName(`bench/us-central1/${name}`);
+  const queue = { project: "bench", location: "us-central1", queue: name };
+  expectOk(await stub.configure({ name: queue, settings: SETTINGS }));
+  return stub;
+}
+
+type Shape = Pick<TaskSpec, "id" | "scheduleTimeUs">;
+
+async function createMany(queue: Stub, shapes: readonly Shape[]): Promise<void> {
+  const specs = shapes.map((shape): TaskSpec => ({ ...shape, meta: META, body: BODY }));
+  for (const created of expectOk(await queue.createTasks(specs))) expectOk(created);
+}
+
+/** One create every 20 ms, as callers that do not wait for each other make them. */
+async function steadyFlow(queue: Stub, shape: (n: number) => Shape): Promise<void> {
+  const created: Promise<unknown>[] = [];
+  for (let i = 0; i < 500; i++) {
+    created.push(queue.createTask({ ...shape(i), meta: META, body: BODY }).then(expectOk));
+    await pause(20);
+  }
+  await Promise.all(created);
+  await untilEmpty(queue);
+}
+
+/** One task, done, and every alarm that it left behind fired, before the next. */
+async function oneByOne(queue: Stub, shape: (n: number) => Shape): Promise<void> {
+  for (let i = 0; i < 5; i++) {
+    expectOk(await queue.createTask({ ...shape(i), meta: META, body: BODY }));
+    await untilEmpty(queue);
+    await fireAlarms(queue);
+  }
+}
+
+async function untilEmpty(queue: Stub): Promise<void> {
+  await vi.waitUntil(
+    async () =>
+      expectOk(await queue.listTasks({ pageSize: 1, withBody: false })).tasks.length === 0,
+    { timeout: 60_000, interval: 50 },
+  );
+}
+
+/** Fires the alarm that is set, and those that this sets, until none is. */
+async function fireAlarms(queue: Stub): Promise<void> {
+  for (let i = 0; i < 20; i++) {
+    if (!(await runDurableObjectAlarm(queue as never))) return;
+  }
+  throw new Error("the alarms never end");
+}
+
+// --- counting --------------------------------------------------------------------------------
+
+/** Counts what is written while the work is done and until nothing of it is left. */
+async function count(
+  context: TestContext,
+  queue: Stub,
+  { tasks, goal }: Pick<RowCount, "tasks" | "goal">,
+  work: () => Promise<void>,
+): Promise<void> {
+  const total = await startCounting(queue);
+  await work();
+  await fireAlarms(queue);
+  await inObject(queue, (object) => {
+    object.clock = () => (Date.now() + 3 * HOUR_MS) * 1000;
+  });
+  // The tombstones' time is over: the alarm that sweeps them, set for later, fires now.
+  await fireAlarms(queue);
+  const counted: RowCount = { tasks, goal, rows: await total() };
+  Object.assign(context.task.meta, counted);
+}
+
+/** Has every statement and alarm of the object counted from now on. */
+async function startCounting(queue: Stub): Promise<() => Promise<number>> {
+  let rows = 0;
+  await inObject(queue, (_object, state) => {
+    const { storage } = state;
+    const exec = storage.sql.exec.bind(storage.sql);
+    const setAlarm = storage.setAlarm.bind(storage);
+    const counted: typeof storage.sql.exec = (...args) => {
+      // Writes happen in exec itself, before anything is read from the cursor.
+      const cursor = exec(...args);
+      rows += cursor.rowsWritten;
+      return cursor as never;
+    };
+    Object.defineProperty(storage.sql, "exec", { value: counted });
+    const countedAlarm: typeof storage.setAlarm = (...args) => {
+      rows++;
+      return setAlarm(...args);
+    };
+    Object.defineProperty(storage, "setAlarm", { value: countedAlarm });
+  });
+  return async () => rows;
+}
+
+function inObject<T>(
+  queue: Stub,
+  use: (object: QueueObject, state: DurableObjectState) => T,
+): Promise<Awaited<T>> {
+  return runInDurableObject(queue as never, use as never);
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function expectOk<T>(result: Result<T>): T {
+  if (!result.ok) throw new Error(result.error.message);
+  return result.value;
+}
