@@ -25,12 +25,10 @@ import type {
   TaskSpec,
 } from "../core/model.ts";
 import { decodeMeta, encodeMeta } from "../core/model.ts";
-import { queueObjectName } from "../core/names.ts";
-import type { DomainError, Result } from "../core/result.ts";
+import type { Result } from "../core/result.ts";
 import { assert, fail, ok } from "../core/result.ts";
 import { backoffUs, isExhausted } from "../core/retry-policy.ts";
 import { applyHeaderOverrides } from "../core/target-override.ts";
-import { decodeTaskId, encodeTaskId, idSalt } from "../core/task-id.ts";
 import { isSlowingEnd } from "../core/throttle.ts";
 import type { Flight } from "./flights.ts";
 import { Flights, LEASE_US } from "./flights.ts";
@@ -39,7 +37,8 @@ import type { TaskRow } from "./schema.ts";
 import type { Place, Store, StoredQueue } from "./store.ts";
 import { isApart } from "./store.ts";
 import { Sweeper } from "./sweeper.ts";
-import { attemptHistory, extendHistory, readHistory, taskId, taskRecord } from "./task-record.ts";
+import { attemptHistory, extendHistory, readHistory, taskRecord } from "./task-record.ts";
+import { missingEntity, missingQueue, TaskTable } from "./task-table.ts";
 
 /** Bytes of body that attempts under way may hold: an object shares 128 MB with its isolate. */
 const MAX_FLIGHT_BYTES = 32e6;
@@ -53,22 +52,6 @@ const OPERATION_TTL_US = 86400e6;
 
 const START: Place = { at: -1, seq: 0 };
 
-const NO_QUEUE =
-  "Queue does not exist. If you just created the queue, wait at least a minute for the queue to initialize.";
-const NO_ENTITY = "Requested entity was not found.";
-const TASK_GONE =
-  "The task no longer exists, though a task with this name existed recently. The task either successfully completed or was deleted.";
-
-/** The answer of an object that holds no queue. */
-export function missingQueue(): { readonly ok: false; readonly error: DomainError } {
-  return fail("NOT_FOUND", NO_QUEUE);
-}
-
-/** The answer for something that never was. */
-export function missingEntity(): { readonly ok: false; readonly error: DomainError } {
-  return fail("NOT_FOUND", NO_ENTITY);
-}
-
 /** What came of a report, for the log. */
 export interface Settlement {
   readonly taskId: string;
@@ -79,12 +62,10 @@ export interface Settlement {
 
 export class Engine {
   readonly #store: Store;
+  readonly #tasks: TaskTable;
   readonly #flights: Flights;
   readonly #pace: Pace;
   readonly #sweeper: Sweeper;
-  #queue: StoredQueue | null;
-  #salt = 0;
-  #lastSequence = 0;
   /** Every row up to here is either leased or not visible any more. */
   #cursor: Place = START;
   /** Schedule time of the first row after the cursor; -Infinity: not known yet. */
@@ -96,31 +77,28 @@ export class Engine {
 
   constructor(store: Store, nowUs: number) {
     this.#store = store;
-    this.#queue = store.readQueue();
-    // What is created after a purge must count as later, also on a clock that has stepped back.
-    this.#lastSequence = this.#queue?.purgeTimeUs ?? 0;
-    this.#salt = this.#queue === null ? 0 : idSalt(queueObjectName(this.#queue.name));
-    this.#flights = new Flights(store, (row) => taskId(row, this.#salt), nowUs);
-    this.#pace = new Pace(store, this.#queue?.settings.rateLimits ?? null, nowUs);
+    this.#flights = new Flights(store, (row) => this.#tasks.idOfRow(row));
     this.#sweeper = new Sweeper(store, this.#flights);
+    this.#tasks = new TaskTable(store, this.#sweeper);
+    this.#flights.load(nowUs);
+    this.#pace = new Pace(store, this.#tasks.queue?.settings.rateLimits ?? null, nowUs);
   }
 
   // --- the queue -----------------------------------------------------------------------------
 
   /** The queue's settings where it exists, for the shell. */
   get queue(): QueueRecord | null {
-    return this.#queue;
+    return this.#tasks.queue;
   }
 
   getQueue(): Result<QueueRecord> {
-    return this.#queue === null ? missingQueue() : ok(recordOf(this.#queue));
+    return this.#tasks.queue === null ? missingQueue() : ok(recordOf(this.#tasks.queue));
   }
 
   /** Makes the queue exist, or gives an existing one these settings. */
   configure(name: QueueName, settings: QueueSettings, nowUs: number): Result<QueueRecord> {
-    const before = this.#queue;
-    this.#salt = idSalt(queueObjectName(name));
-    this.#write(
+    const before = this.#tasks.queue;
+    this.#tasks.writeQueue(
       before === null
         ? { name, settings, state: "RUNNING", purging: false }
         : { ...before, settings },
@@ -131,8 +109,8 @@ export class Engine {
   }
 
   updateSettings(settings: QueueSettings, nowUs: number): Result<QueueRecord> {
-    if (this.#queue === null) return missingQueue();
-    return this.configure(this.#queue.name, settings, nowUs);
+    if (this.#tasks.queue === null) return missingQueue();
+    return this.configure(this.#tasks.queue.name, settings, nowUs);
   }
 
   pause(): Result<QueueRecord> {
@@ -145,9 +123,9 @@ export class Engine {
 
   /** Everything created before the call is gone for every reader at once; rows follow in slices. */
   purge(nowUs: number): Result<QueueRecord> {
-    if (this.#queue === null) return missingQueue();
-    const purgeTimeUs = this.#nextSequence(nowUs);
-    this.#write({ ...this.#queue, purgeTimeUs, purging: true });
+    if (this.#tasks.queue === null) return missingQueue();
+    const purgeTimeUs = this.#tasks.nextSequence(nowUs);
+    this.#tasks.writeQueue({ ...this.#tasks.queue, purgeTimeUs, purging: true });
     this.#flights.removeBefore(purgeTimeUs);
     this.#sweeper.startRemoval();
     return this.getQueue();
@@ -156,23 +134,23 @@ export class Engine {
   // --- tasks ---------------------------------------------------------------------------------
 
   createTask(spec: TaskSpec, nowUs: number): Result<CreatedTask> {
-    const queue = this.#queue;
+    const queue = this.#tasks.queue;
     if (queue === null) return missingQueue();
-    if (spec.id !== undefined && this.#isTaken(spec.id, nowUs)) {
+    if (spec.id !== undefined && this.#tasks.isTaken(spec.id, nowUs)) {
       return fail("ALREADY_EXISTS", "Requested entity already exists");
     }
     const overridden = overrideMeta(spec.meta, queue.settings);
     const meta = overridden ?? spec.meta;
     const scheduleTimeUs = Math.max(nowUs, spec.scheduleTimeUs ?? nowUs);
     const born = scheduleTimeUs === nowUs && this.#canLeaseAtBirth(spec, nowUs);
-    const sequence = this.#insert(
+    const sequence = this.#tasks.insert(
       spec,
       meta,
       scheduleTimeUs,
       born ? nowUs + LEASE_US : null,
       nowUs,
     );
-    const id = spec.id ?? encodeTaskId({ scheduleTimeUs, sequence }, this.#salt);
+    const id = spec.id ?? this.#tasks.idOf({ at: scheduleTimeUs, seq: sequence });
     const place = { at: scheduleTimeUs, seq: sequence };
     if (born) this.#launchAtBirth(place, id, spec, meta, nowUs);
     else this.#noticeRow(place);
@@ -185,7 +163,7 @@ export class Engine {
   }
 
   getTask(id: string, withBody: boolean, nowUs: number): Result<TaskRecord> {
-    const found = this.#find(id, nowUs);
+    const found = this.#tasks.find(id, nowUs);
     return found.ok ? ok(this.#record(found.value, withBody)) : found;
   }
 
@@ -195,7 +173,7 @@ export class Engine {
     withBody: boolean,
     nowUs: number,
   ): Result<{ tasks: readonly TaskRecord[]; next?: ListCursor }> {
-    if (this.#queue === null) return missingQueue();
+    if (this.#tasks.queue === null) return missingQueue();
     const tasks: TaskRecord[] = [];
     let bytes = 0;
     let place = cursor === undefined ? START : { at: cursor.scheduleTimeUs, seq: cursor.sequence };
@@ -206,7 +184,7 @@ export class Engine {
           return ok({ tasks, next: { scheduleTimeUs: place.at, sequence: place.seq } });
         }
         place = row;
-        if (this.#isHidden(row.seq, nowUs)) continue;
+        if (this.#tasks.isHidden(row.seq, nowUs)) continue;
         const task = this.#record(row, withBody);
         bytes += task.meta.length + (task.body?.byteLength ?? 0);
         tasks.push(task);
@@ -216,7 +194,7 @@ export class Engine {
   }
 
   deleteTask(id: string, nowUs: number): Result<null> {
-    const found = this.#find(id, nowUs);
+    const found = this.#tasks.find(id, nowUs);
     if (!found.ok) return found;
     this.#remove(found.value, found.value.name, found.value.meta === null, nowUs);
     return ok(null);
@@ -224,7 +202,7 @@ export class Engine {
 
   /** Claims a task whatever pause, rates and a running attempt say (discovery v2 tasks.run). */
   runTask(id: string, withBody: boolean, nowUs: number): Result<TaskRecord> {
-    const found = this.#find(id, nowUs);
+    const found = this.#tasks.find(id, nowUs);
     if (!found.ok) return found;
     const row = found.value;
     const order = this.#orderOf(row, this.#nextAttempt(row));
@@ -239,7 +217,7 @@ export class Engine {
   /** Claims what is due, as far as capacity, concurrency, tokens and memory allow. */
   tick(nowUs: number): void {
     for (const place of this.#flights.expire(nowUs)) this.#noticeRow(place);
-    if (this.#queue?.state !== "RUNNING") return;
+    if (this.#tasks.queue?.state !== "RUNNING") return;
     if (this.#firstAt() > nowUs) return;
     const flights: Flight[] = [];
     const tokens = this.#pace.grantable(nowUs);
@@ -293,7 +271,9 @@ export class Engine {
 
   /** Whether anything is due or under way, so that a lost wake-up would be missed. */
   isBusy(nowUs: number): boolean {
-    return this.#flights.size > 0 || (this.#queue?.state === "RUNNING" && this.#firstAt() <= nowUs);
+    return (
+      this.#flights.size > 0 || (this.#tasks.queue?.state === "RUNNING" && this.#firstAt() <= nowUs)
+    );
   }
 
   /** Whether lanes of this object run anything, so that leases need renewing. */
@@ -303,9 +283,9 @@ export class Engine {
 
   /** When to tick next, computed from what is there; Infinity when nothing waits for time. */
   wakeAtUs(nowUs: number): number {
-    if (this.#queue === null) return Number.POSITIVE_INFINITY;
+    if (this.#tasks.queue === null) return Number.POSITIVE_INFINITY;
     let wake = Math.min(this.#flights.nextExpiryUs(), this.#sweepAtUs(nowUs));
-    if (this.#queue.state !== "RUNNING") return Math.min(wake, this.#expiryWhilePausedUs());
+    if (this.#tasks.queue.state !== "RUNNING") return Math.min(wake, this.#expiryWhilePausedUs());
     if (this.#firstAt() > nowUs) return Math.min(wake, this.#nextAt);
     // Blocked by lanes, concurrency or memory: a report will come and tick.
     if (this.#room() > 0) wake = Math.min(wake, this.#pace.nextGrantUs(nowUs));
@@ -319,18 +299,19 @@ export class Engine {
 
   /** Removes a slice of what is purged, expired or no longer tombstoned. */
   sweep(nowUs: number): void {
-    const queue = this.#queue;
+    const queue = this.#tasks.queue;
     if (queue === null) return;
     const idle = queue.state !== "RUNNING" && this.#expiryWhilePausedUs() <= nowUs;
     if ((idle || queue.purging) && !this.#sweeper.isRemoving) this.#sweeper.startRemoval();
-    this.#sweeper.run(this.#horizonUs(queue, nowUs), queue.settings.tombstoneTtlUs, nowUs);
-    if (queue.purging && !this.#sweeper.isRemoving) this.#write({ ...queue, purging: false });
+    this.#sweeper.run(this.#tasks.horizonUs(nowUs), queue.settings.tombstoneTtlUs, nowUs);
+    if (queue.purging && !this.#sweeper.isRemoving)
+      this.#tasks.writeQueue({ ...queue, purging: false });
   }
 
   // --- operations ----------------------------------------------------------------------------
 
   findOperation(requestId: string): Result<OperationRecord | null> {
-    if (this.#queue === null) return missingQueue();
+    if (this.#tasks.queue === null) return missingQueue();
     const row = this.#store.operationOfRequest(requestId);
     return ok(row === undefined ? null : operationOf(row));
   }
@@ -341,110 +322,36 @@ export class Engine {
     requestId: string | undefined,
     nowUs: number,
   ): Result<OperationRecord> {
-    if (this.#queue === null) return missingQueue();
+    if (this.#tasks.queue === null) return missingQueue();
     const earlier = requestId === undefined ? undefined : this.#store.operationOfRequest(requestId);
     if (earlier !== undefined) return ok(operationOf(earlier));
     this.#store.deleteOperationsBelow(nowUs - OPERATION_TTL_US, 100);
-    const row = { number: this.#nextSequence(nowUs), kind, body };
+    const row = { number: this.#tasks.nextSequence(nowUs), kind, body };
     this.#store.insertOperation(row, requestId ?? null);
     return ok(operationOf(row));
   }
 
   getOperation(number: number): Result<OperationRecord> {
-    const row = this.#queue === null ? undefined : this.#store.operation(number);
+    const row = this.#tasks.queue === null ? undefined : this.#store.operation(number);
     return row === undefined ? missingEntity() : ok(operationOf(row));
   }
 
   listOperations(after: number, limit: number): Result<readonly OperationRecord[]> {
-    if (this.#queue === null) return missingQueue();
+    if (this.#tasks.queue === null) return missingQueue();
     return ok(this.#store.operationsAfter(after, limit).map(operationOf));
   }
 
   // --- leaves --------------------------------------------------------------------------------
 
-  #write(queue: StoredQueue): void {
-    this.#store.writeQueue(queue);
-    this.#queue = queue;
-  }
-
   #setState(state: QueueRecord["state"]): Result<QueueRecord> {
-    if (this.#queue === null) return missingQueue();
-    if (this.#queue.state !== state) this.#write({ ...this.#queue, state });
+    if (this.#tasks.queue === null) return missingQueue();
+    if (this.#tasks.queue.state !== state) this.#tasks.writeQueue({ ...this.#tasks.queue, state });
     return this.getQueue();
-  }
-
-  #nextSequence(nowUs: number): number {
-    this.#lastSequence = Math.max(this.#lastSequence + 1, nowUs);
-    return this.#lastSequence;
-  }
-
-  /** Tasks created before this moment are purged or expired, whether or not their rows are still there. */
-  #horizonUs(queue: StoredQueue, nowUs: number): number {
-    return Math.max(queue.purgeTimeUs ?? 0, nowUs - queue.settings.taskTtlUs);
-  }
-
-  #isHidden(sequence: number, nowUs: number): boolean {
-    return this.#queue === null || sequence < this.#horizonUs(this.#queue, nowUs);
-  }
-
-  #isTaken(id: string, nowUs: number): boolean {
-    const until = this.#store.tombstoneUntil(id);
-    if (until !== undefined && until > nowUs) return true;
-    return this.#store.taskNamed(id) !== undefined || this.#findUnnamed(id) !== undefined;
-  }
-
-  #findUnnamed(id: string): TaskRow | undefined {
-    const born = decodeTaskId(id, this.#salt);
-    if (born === null) return undefined;
-    const row = this.#store.taskAt(born.scheduleTimeUs, born.sequence);
-    if (row?.name === null) return row;
-    return this.#store
-      .movedTasks(born.sequence)
-      .find((moved) => moved.name === null && taskId(moved, this.#salt) === id);
-  }
-
-  /** The visible row of a task, or the NOT_FOUND that fits what is known of the id. */
-  #find(id: string, nowUs: number): Result<TaskRow> {
-    if (this.#queue === null) return missingQueue();
-    const row = this.#findUnnamed(id) ?? this.#store.taskNamed(id);
-    if (row !== undefined && !this.#isHidden(row.seq, nowUs)) return ok(row);
-    return fail("NOT_FOUND", row !== undefined || this.#existed(id, nowUs) ? TASK_GONE : NO_ENTITY);
-  }
-
-  #existed(id: string, nowUs: number): boolean {
-    const until = this.#store.tombstoneUntil(id);
-    if (until !== undefined && until > nowUs) return true;
-    const born = decodeTaskId(id, this.#salt);
-    return born !== null && born.sequence <= Math.max(nowUs, this.#lastSequence);
-  }
-
-  #insert(
-    spec: TaskSpec,
-    meta: EncodedMeta,
-    at: number,
-    lease: number | null,
-    nowUs: number,
-  ): number {
-    // Sequence numbers repeat only after a clock stepped back across a restart.
-    for (let tries = 0; tries < 1000; tries++) {
-      const seq = this.#nextSequence(nowUs);
-      const inserted = this.#store.insertTask({
-        at,
-        seq,
-        lease,
-        name: spec.id ?? null,
-        tag: spec.tag ?? null,
-        meta,
-        body: spec.body ?? null,
-      });
-      if (inserted) return seq;
-    }
-    throw new Error("edgetasks bug: no free sequence number");
   }
 
   /** Attempts that could be claimed now, tokens aside, besides `claimed` with `bytes` of body. */
   #room(claimed = 0, bytes = 0): number {
-    const queue = this.#queue;
+    const queue = this.#tasks.queue;
     if (queue === null || this.#flights.bytes + bytes >= MAX_FLIGHT_BYTES) return 0;
     const free = queue.settings.rateLimits.maxConcurrentDispatches - this.#flights.size - claimed;
     return Math.max(0, Math.min(this.capacity, free));
@@ -452,7 +359,8 @@ export class Engine {
 
   /** Whether a task due now can go out at once: nothing older waits, and there is room and a token. */
   #canLeaseAtBirth(spec: TaskSpec, nowUs: number): boolean {
-    if (this.#queue?.state !== "RUNNING" || this.#queue.settings.type !== "PUSH") return false;
+    if (this.#tasks.queue?.state !== "RUNNING" || this.#tasks.queue.settings.type !== "PUSH")
+      return false;
     if (this.#firstAt() <= nowUs || spec.tag !== undefined) return false;
     return this.#room() > 0 && this.#pace.grantable(nowUs) > 0;
   }
@@ -521,7 +429,7 @@ export class Engine {
   /** Whether a due row is free; sees to rows that are expired or leased by an earlier life. */
   #isClaimable(row: TaskRow, nowUs: number): boolean {
     if (this.#flights.get(row) !== undefined) return false;
-    if (this.#isHidden(row.seq, nowUs)) {
+    if (this.#tasks.isHidden(row.seq, nowUs)) {
       this.#remove(row, row.name, row.meta === null, nowUs);
       return false;
     }
@@ -548,7 +456,7 @@ export class Engine {
       seq: row.seq,
       attempt: this.#nextAttempt(row),
       dispatchedUs: nowUs,
-      taskId: taskId(row, this.#salt),
+      taskId: this.#tasks.idOfRow(row),
       name: row.name,
       apart: row.meta === null,
       bytes,
@@ -560,39 +468,28 @@ export class Engine {
   }
 
   #orderOf(row: TaskRow, attempt: number): AttemptOrder {
-    const kept = this.#payloadOf(row);
+    const kept = this.#tasks.payloadOf(row);
     const history = readHistory(row);
     return {
       scheduleTimeUs: row.at,
       sequence: row.seq,
       attempt,
-      taskId: taskId(row, this.#salt),
+      taskId: this.#tasks.idOfRow(row),
       meta: kept.meta as EncodedMeta,
       ...(kept.body === null ? {} : { body: new Uint8Array(kept.body) }),
       ...(history === null ? {} : { history: attemptHistory(history) }),
     };
   }
 
-  #payloadOf(row: TaskRow): { meta: string; body: ArrayBuffer | null } {
-    if (row.meta !== null) return { meta: row.meta, body: row.body };
-    const payload = this.#store.payload(row.seq);
-    assert(payload !== undefined, `task ${row.seq} has neither meta nor payload`);
-    return payload;
-  }
-
-  #metaOf(row: TaskRow): string {
-    const meta = row.meta ?? this.#store.payloadMeta(row.seq);
-    assert(meta !== undefined, `task ${row.seq} has neither meta nor payload`);
-    return meta;
-  }
-
   #record(row: TaskRow, withBody: boolean): TaskRecord {
-    const kept = withBody ? this.#payloadOf(row) : { meta: this.#metaOf(row), body: null };
+    const kept = withBody
+      ? this.#tasks.payloadOf(row)
+      : { meta: this.#tasks.metaOf(row), body: null };
     const running = {
       flight: this.#flights.get(row),
       lost: Math.max(this.#flights.lostAttempt(row), row.lease === null ? 0 : 1),
     };
-    return taskRecord(row, kept, this.#salt, running);
+    return taskRecord(row, kept, this.#tasks.salt, running);
   }
 
   /** The flight whose lease a report names; null when the report is late. */
@@ -601,7 +498,7 @@ export class Engine {
     if (flight !== undefined) return flight.attempt === attempt ? flight : null;
     // Not under way here: a lease that expired untaken, or one of an earlier life not yet met.
     const row = this.#store.taskAt(place.at, place.seq);
-    if (row === undefined || this.#isHidden(row.seq, nowUs)) return null;
+    if (row === undefined || this.#tasks.isHidden(row.seq, nowUs)) return null;
     if (this.#nextAttempt(row) !== attempt + 1 || attempt <= row.attempts) return null;
     return { ...this.#flightOf(row, 0, nowUs, null), attempt };
   }
@@ -612,9 +509,9 @@ export class Engine {
   }
 
   #fail(row: TaskRow, flight: Flight, outcome: AttemptOutcome, nowUs: number): Settlement {
-    const queue = this.#queue;
+    const queue = this.#tasks.queue;
     assert(queue !== null, "an outcome for a queue that is not there");
-    const meta = decodeMeta(this.#metaOf(row) as EncodedMeta);
+    const meta = decodeMeta(this.#tasks.metaOf(row) as EncodedMeta);
     const { end } = outcome;
     if (isSlowingEnd(end, meta.target.kind)) this.#pace.slowDown(nowUs);
     const history = extendHistory(
@@ -629,7 +526,7 @@ export class Engine {
     );
     const retryConfig = meta.retryConfig ?? queue.settings.retryConfig;
     const settlement = {
-      taskId: taskId(row, this.#salt),
+      taskId: this.#tasks.idOfRow(row),
       attempt: outcome.attempt,
       code: attemptStatus(end).code,
     };
@@ -647,23 +544,14 @@ export class Engine {
     return { ...settlement, result: "retried" };
   }
 
-  /** Takes a task away for good; its name stays taken for the tombstone's time. */
+  /** Takes a task away for good, and its running attempt with it. */
   #remove(place: Place, name: string | null, apart: boolean, nowUs: number): boolean {
     this.#flights.remove(place);
-    if (!this.#store.deleteTask(place.at, place.seq, apart)) return false;
-    if (name !== null) this.#bury(name, nowUs);
-    return true;
-  }
-
-  #bury(name: string, nowUs: number): void {
-    const ttlUs = this.#queue?.settings.tombstoneTtlUs ?? 0;
-    if (ttlUs === 0) return;
-    this.#store.writeTombstone(name, nowUs + ttlUs);
-    this.#sweeper.noticeTombstone(nowUs);
+    return this.#tasks.remove(place, name, apart, nowUs);
   }
 
   #sweepAtUs(nowUs: number): number {
-    return this.#queue?.purging === true ? nowUs : this.#sweeper.wakeAtUs(nowUs);
+    return this.#tasks.queue?.purging === true ? nowUs : this.#sweeper.wakeAtUs(nowUs);
   }
 
   /** Schedule time of the first row that may be unleased, read from the table once after a start. */
@@ -677,8 +565,8 @@ export class Engine {
   /** When the oldest waiting task of a queue that dispatches nothing expires. */
   #expiryWhilePausedUs(): number {
     const first = this.#store.placesAfter(START, 1)[0];
-    if (first === undefined || this.#queue === null) return Number.POSITIVE_INFINITY;
-    return first.seq + this.#queue.settings.taskTtlUs;
+    if (first === undefined || this.#tasks.queue === null) return Number.POSITIVE_INFINITY;
+    return first.seq + this.#tasks.queue.settings.taskTtlUs;
   }
 }
 

@@ -56,10 +56,9 @@ export class Flights {
   #nextSlot = 1;
   #bytes = 0;
 
-  constructor(store: Store, idOf: (row: TaskRow) => string, nowUs: number) {
+  constructor(store: Store, idOf: (row: TaskRow) => string) {
     this.#store = store;
     this.#idOf = idOf;
-    this.#load(nowUs);
   }
 
   get size(): number {
@@ -183,14 +182,20 @@ export class Flights {
     return next;
   }
 
-  #load(nowUs: number): void {
+  /** Reads what an earlier life of the object left under way; once, before anything else. */
+  load(nowUs: number): void {
     for (const row of this.#store.readClaims()) {
       this.#nextSlot = Math.max(this.#nextSlot, row.slot + 1);
       // A clock that stepped back must not stretch a lease: none lasts longer than from now.
       const until = Math.min(row.until, nowUs + LEASE_US);
       for (const [at, seq, attempt] of JSON.parse(row.keys) as [number, number, number][]) {
-        this.#loadKey({ at, seq }, attempt, until, row.slot);
+        const task = this.#store.taskAt(at, seq);
+        if (task !== undefined) this.#loadTask(task, attempt, until, row.slot);
       }
+    }
+    // A task stored leased is due when it is stored, so the lease tells how far back to look.
+    for (const task of this.#store.leasedTasks(nowUs - LEASE_US, nowUs)) {
+      this.#loadTask(task, 1, task.lease ?? nowUs, null);
     }
     // Keys found in two rows freed the older one on the way: no slot may be free twice.
     this.#freeSlots.length = 0;
@@ -200,19 +205,22 @@ export class Flights {
     this.expire(nowUs);
   }
 
-  #loadKey(place: Place, attempt: number, until: number, slot: number): void {
-    const known = this.get(place);
-    if (known !== undefined && known.attempt > attempt) return;
-    if (known !== undefined && known.attempt === attempt && known.until >= until) return;
-    const row = this.#store.taskAt(place.at, place.seq);
-    if (row === undefined) return;
+  #loadTask(task: TaskRow, attempt: number, until: number, slot: number | null): void {
+    // Rows of earlier claims stay until they are written over: the latest attempt counts, and of
+    // one attempt the latest renewal.
+    const known = this.get(task);
+    if (known !== undefined) {
+      if (known.attempt > attempt) return;
+      if (known.attempt === attempt && known.until >= until) return;
+    }
     this.add({
-      ...place,
+      at: task.at,
+      seq: task.seq,
       attempt,
       dispatchedUs: until - LEASE_US,
-      taskId: this.#idOf(row),
-      name: row.name,
-      apart: row.meta === null,
+      taskId: this.#idOf(task),
+      name: task.name,
+      apart: task.meta === null,
       bytes: 0,
       forcedUs: null,
       until,

@@ -17,11 +17,12 @@ import type {
 import { queueObjectName } from "../core/names.ts";
 import type { Result } from "../core/result.ts";
 import type { Env, Exports } from "../env.ts";
-import { Engine, missingEntity, missingQueue } from "./engine.ts";
+import { Engine } from "./engine.ts";
 import { Lanes } from "./lanes.ts";
 import { hasTables, migrate } from "./schema.ts";
 import type { LaneReport, QueueAdmin, QueueReports, QueueService } from "./service.ts";
 import { Store } from "./store.ts";
+import { missingEntity, missingQueue } from "./task-table.ts";
 import { Waker } from "./waker.ts";
 
 /** How often the leases of running attempts are looked at. */

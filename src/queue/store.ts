@@ -148,6 +148,18 @@ export class Store {
       .toArray();
   }
 
+  /** Rows stored leased since `sinceUs` whose lease still runs. Primary key range. */
+  leasedTasks(sinceUs: number, nowUs: number): TaskRow[] {
+    return this.#sql
+      .exec<TaskRow>(
+        `SELECT ${COLUMNS} FROM task WHERE at > ? AND at <= ? AND lease > ? ORDER BY at, seq`,
+        sinceUs,
+        nowUs,
+        nowUs,
+      )
+      .toArray();
+  }
+
   /** Schedule time of the first row after a place; undefined when there is none. */
   scheduleAfter(place: Place): number | undefined {
     return this.#first<{ at: number }>(

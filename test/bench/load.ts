@@ -198,7 +198,7 @@ class Connection {
     this.#pending = undefined;
     this.answers++;
     if (this.answers === 1) this.firstAnswer = performance.now();
-    const status = Number(bytes.latin1Slice(9, 12));
+    const status = Number(bytes.toString("latin1", 9, 12));
     const wanted = this.wantsBody || status > 299;
     this.onAnswer(status, wanted ? bytes.subarray(answer.bodyStart, answer.end) : undefined);
   }
@@ -217,7 +217,7 @@ export function parseMessage(
   const headEnd = bytes.indexOf(HEADER_END);
   if (headEnd < 0) return undefined;
   const bodyStart = headEnd + 4;
-  const head = bytes.latin1Slice(0, headEnd);
+  const head = bytes.toString("latin1", 0, headEnd);
   const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1];
   if (length === undefined && /\r\ntransfer-encoding: *chunked/i.test(head)) {
     const last = bytes.indexOf(LAST_CHUNK, bodyStart);

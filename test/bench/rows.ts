@@ -5,16 +5,9 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { temporaryFolder } from "../support/server.ts";
+import type { RowCount } from "./row-count.ts";
 import type { Section } from "./section.ts";
 import { atMost, type Figure } from "./table.ts";
-
-/** What one test of rows.bench.ts leaves in its meta. */
-export interface RowCount {
-  readonly tasks: number;
-  readonly rows: number;
-  /** At most so many rows a task. */
-  readonly goal: number;
-}
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 

@@ -27,7 +27,9 @@ function withStore(StoreClass: new (sql: SqlStorage) => Store): BuildEngine {
 
 describe("the engine", () => {
   it("keeps its promises through random histories", { timeout: 600_000 }, async () => {
-    const settings = import.meta.env as Readonly<Record<string, string | undefined>>;
+    const settings = (
+      import.meta as unknown as { env: Readonly<Record<string, string | undefined>> }
+    ).env;
     const budget = {
       ...DEFAULT_BUDGET,
       firstSeed: Number(settings["VITE_SIMULATION_SEED"] ?? DEFAULT_BUDGET.firstSeed),

@@ -1,0 +1,180 @@
+/**
+ * The tasks of a queue as rows: finding them by id, putting them in, taking them away. What is common
+ * to tasks that are pushed and tasks that are pulled.
+ */
+import type { EncodedMeta, TaskSpec } from "../core/model.ts";
+import { queueObjectName } from "../core/names.ts";
+import type { DomainError, Result } from "../core/result.ts";
+import { assert, fail, ok } from "../core/result.ts";
+import { decodeTaskId, encodeTaskId, idSalt } from "../core/task-id.ts";
+import type { TaskRow } from "./schema.ts";
+import type { Place, Store, StoredQueue } from "./store.ts";
+import type { Sweeper } from "./sweeper.ts";
+import { taskId } from "./task-record.ts";
+
+const NO_QUEUE =
+  "Queue does not exist. If you just created the queue, wait at least a minute for the queue to initialize.";
+const NO_ENTITY = "Requested entity was not found.";
+const TASK_GONE =
+  "The task no longer exists, though a task with this name existed recently. The task either successfully completed or was deleted.";
+
+/** The answer of an object that holds no queue. */
+export function missingQueue(): { readonly ok: false; readonly error: DomainError } {
+  return fail("NOT_FOUND", NO_QUEUE);
+}
+
+/** The answer for something that never was. */
+export function missingEntity(): { readonly ok: false; readonly error: DomainError } {
+  return fail("NOT_FOUND", NO_ENTITY);
+}
+
+export class TaskTable {
+  readonly #store: Store;
+  readonly #sweeper: Sweeper;
+  #queue: StoredQueue | null = null;
+  #salt = 0;
+  #lastSequence = 0;
+
+  constructor(store: Store, sweeper: Sweeper) {
+    this.#store = store;
+    this.#sweeper = sweeper;
+    const queue = store.readQueue();
+    if (queue !== null) this.#accept(queue);
+  }
+
+  /** The queue the tasks are in; null while it does not exist. */
+  get queue(): StoredQueue | null {
+    return this.#queue;
+  }
+
+  /** Stores the queue's own row. */
+  writeQueue(queue: StoredQueue): void {
+    this.#store.writeQueue(queue);
+    this.#accept(queue);
+  }
+
+  /** The id of an unnamed task by where it was first put. */
+  idOf(place: Place): string {
+    return encodeTaskId({ scheduleTimeUs: place.at, sequence: place.seq }, this.#salt);
+  }
+
+  /** The id of a row. */
+  idOfRow(row: TaskRow): string {
+    return taskId(row, this.#salt);
+  }
+
+  get salt(): number {
+    return this.#salt;
+  }
+
+  /** A number above all that were given: the time, or one more than the last. */
+  nextSequence(nowUs: number): number {
+    this.#lastSequence = Math.max(this.#lastSequence + 1, nowUs);
+    return this.#lastSequence;
+  }
+
+  /** Tasks created before this moment are purged or expired, whether or not their rows are still there. */
+  horizonUs(nowUs: number): number {
+    const queue = this.queue;
+    if (queue === null) return Number.POSITIVE_INFINITY;
+    return Math.max(queue.purgeTimeUs ?? 0, nowUs - queue.settings.taskTtlUs);
+  }
+
+  /** Whether a task is beyond every reader's sight. */
+  isHidden(sequence: number, nowUs: number): boolean {
+    return sequence < this.horizonUs(nowUs);
+  }
+
+  /** Whether a name belongs to a task that lives or is gone only recently. */
+  isTaken(id: string, nowUs: number): boolean {
+    const until = this.#store.tombstoneUntil(id);
+    if (until !== undefined && until > nowUs) return true;
+    return this.#store.taskNamed(id) !== undefined || this.#findUnnamed(id) !== undefined;
+  }
+
+  #findUnnamed(id: string): TaskRow | undefined {
+    const born = decodeTaskId(id, this.#salt);
+    if (born === null) return undefined;
+    const row = this.#store.taskAt(born.scheduleTimeUs, born.sequence);
+    if (row?.name === null) return row;
+    return this.#store
+      .movedTasks(born.sequence)
+      .find((moved) => moved.name === null && taskId(moved, this.#salt) === id);
+  }
+
+  /** The visible row of a task, or the NOT_FOUND that fits what is known of the id. */
+  find(id: string, nowUs: number): Result<TaskRow> {
+    if (this.queue === null) return missingQueue();
+    const row = this.#findUnnamed(id) ?? this.#store.taskNamed(id);
+    if (row !== undefined && !this.isHidden(row.seq, nowUs)) return ok(row);
+    return fail("NOT_FOUND", row !== undefined || this.#existed(id, nowUs) ? TASK_GONE : NO_ENTITY);
+  }
+
+  #existed(id: string, nowUs: number): boolean {
+    const until = this.#store.tombstoneUntil(id);
+    if (until !== undefined && until > nowUs) return true;
+    const born = decodeTaskId(id, this.#salt);
+    return born !== null && born.sequence <= Math.max(nowUs, this.#lastSequence);
+  }
+
+  /** Inserts a task at a schedule time; answers its sequence number. */
+  insert(
+    spec: TaskSpec,
+    meta: EncodedMeta,
+    at: number,
+    lease: number | null,
+    nowUs: number,
+  ): number {
+    // Sequence numbers repeat only after a clock stepped back across a restart.
+    for (let tries = 0; tries < 1000; tries++) {
+      const seq = this.nextSequence(nowUs);
+      const inserted = this.#store.insertTask({
+        at,
+        seq,
+        lease,
+        name: spec.id ?? null,
+        tag: spec.tag ?? null,
+        meta,
+        body: spec.body ?? null,
+      });
+      if (inserted) return seq;
+    }
+    throw new Error("edgetasks bug: no free sequence number");
+  }
+
+  /** Meta and body, from wherever they are kept. */
+  payloadOf(row: TaskRow): { meta: string; body: ArrayBuffer | null } {
+    if (row.meta !== null) return { meta: row.meta, body: row.body };
+    const payload = this.#store.payload(row.seq);
+    assert(payload !== undefined, `task ${row.seq} has neither meta nor payload`);
+    return payload;
+  }
+
+  /** The meta alone, without reading a body. */
+  metaOf(row: TaskRow): string {
+    const meta = row.meta ?? this.#store.payloadMeta(row.seq);
+    assert(meta !== undefined, `task ${row.seq} has neither meta nor payload`);
+    return meta;
+  }
+
+  /** Takes a task away for good; its name stays taken for the tombstone's time. */
+  remove(place: Place, name: string | null, apart: boolean, nowUs: number): boolean {
+    if (!this.#store.deleteTask(place.at, place.seq, apart)) return false;
+    if (name !== null) this.#bury(name, nowUs);
+    return true;
+  }
+
+  #accept(queue: StoredQueue): void {
+    this.#queue = queue;
+    this.#salt = idSalt(queueObjectName(queue.name));
+    // What is created after a purge must count as later, also on a clock that has stepped back.
+    this.#lastSequence = Math.max(this.#lastSequence, queue.purgeTimeUs ?? 0);
+  }
+
+  #bury(name: string, nowUs: number): void {
+    const ttlUs = this.queue?.settings.tombstoneTtlUs ?? 0;
+    if (ttlUs === 0) return;
+    this.#store.writeTombstone(name, nowUs + ttlUs);
+    this.#sweeper.noticeTombstone(nowUs);
+  }
+}
