@@ -11,7 +11,10 @@ import { keyStub } from "./stubs.ts";
 
 type App = { Bindings: Env };
 
-/** Builds the router. Open to anyone: what this is, health, and the public keys; the rest asks for credentials. */
+/**
+ * Builds the router. Open to anyone: what this is, health, and the public keys; the rest asks for
+ * credentials.
+ */
 export function createApp(): Hono<App> {
   const app = new Hono<App>();
   app.get("/", (context) =>
@@ -43,7 +46,10 @@ export function createApp(): Hono<App> {
 
 type Handler = (context: Context<App>) => Promise<Response>;
 
-/** Lets known callers through. A wrapper, not a middleware: a route with one handler is the router's short way. */
+/**
+ * Lets known callers through. A wrapper, not a middleware: a route with one handler is the router's
+ * short way.
+ */
 function guarded(handler: Handler): Handler {
   return async (context) => {
     const verdict = authorize(context.req.raw, readConfig(context.env));
@@ -58,7 +64,10 @@ function refuse(refusal: DomainError): Response {
   return errorResponse(refusal, undefined, isUnknown ? { "www-authenticate": "Bearer" } : {});
 }
 
-/** What a handler of webhooks needs to verify the identity tokens it gets (OpenID Connect Discovery 1.0 §3). */
+/**
+ * What a handler of webhooks needs to verify the identity tokens it gets (OpenID Connect Discovery
+ * 1.0 §3).
+ */
 function openIdConfiguration(issuer: string, origin: string) {
   return {
     issuer,
@@ -70,7 +79,10 @@ function openIdConfiguration(issuer: string, origin: string) {
   };
 }
 
-/** A thrown error is the platform's or a bug's: an object that is overloaded or restarting may be asked again. */
+/**
+ * A thrown error is the platform's or a bug's: an object that is overloaded or restarting may be
+ * asked again.
+ */
 function platformFailure(error: Error): Response {
   const { retryable, overloaded } = error as { retryable?: unknown; overloaded?: unknown };
   if (retryable === true || overloaded === true) {

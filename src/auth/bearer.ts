@@ -1,13 +1,13 @@
 /**
- * Who may call: the holder of the deployment's API_TOKEN, or anyone who reaches a server that is open
- * to loopback. With neither set everything is refused, so that a fresh deployment is closed.
+ * Who may call: the holder of the deployment's API_TOKEN, or anyone who reaches a server that is
+ * open to loopback. With neither set everything is refused, so that a fresh deployment is closed.
  */
 import type { DeploymentConfig } from "../core/config.ts";
 import { type DomainError, fail } from "../core/result.ts";
 
 /**
- * The refusal of a request (PERMISSION_DENIED, UNAUTHENTICATED), or undefined when it may be served.
- * A promise only where a credential has to be hashed.
+ * The refusal of a request (PERMISSION_DENIED, UNAUTHENTICATED), or undefined when it may be
+ * served. A promise only where a credential has to be hashed.
  */
 export function authorize(
   request: Request,
@@ -44,12 +44,17 @@ const WRONG_CREDENTIAL = fail(
 const LOOPBACK =
   /^https?:\/\/(?:localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\])(?::\d{1,5})?(?:[/?#]|$)/i;
 
-/** Judged by the name the caller used, so that a web page cannot reach in through a name of its own. */
+/**
+ * Judged by the name the caller used, so that a web page cannot reach in through a name of its own.
+ */
 function isLoopback(url: string): boolean {
   return LOOPBACK.test(url);
 }
 
-/** The last header found right, by the token it was right for: the next one costs a comparison, not two hashes. */
+/**
+ * The last header found right, by the token it was right for: the next one costs a comparison, not
+ * two hashes.
+ */
 let accepted: { readonly token: string; readonly header: string } | undefined;
 
 function isAccepted(header: string, token: string): boolean {

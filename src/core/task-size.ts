@@ -3,9 +3,9 @@
  * google.cloud.tasks.v2 message in FULL view, defaults included (limits.md §1, measured on the live
  * service). Computed from lengths alone; nothing is serialised.
  *
- * Two peculiarities of the measured law: an HTTP task always counts a deadline (its default takes as
- * many bytes as any other), an App Engine task only its own; and App Engine routing counts as its
- * host, in the regional form that is five characters longer than the one shown here.
+ * Two peculiarities of the measured law: an HTTP task always counts a deadline (its default takes
+ * as many bytes as any other), an App Engine task only its own; and App Engine routing counts as
+ * its host, in the regional form that is five characters longer than the one shown here.
  */
 import type { AuthorizationToken, RetryConfig, TaskMeta, TaskTarget } from "./model.ts";
 
@@ -15,7 +15,10 @@ export const MAX_STORED_TASK_SIZE = 1_048_569;
 /** `.uc.r` between project and `.appspot.com`, in the host as the live service stores it. */
 const REGION_INFIX_SIZE = 5;
 
-/** Field numbers of google.cloud.tasks.v2 (pullMessage and retryConfig: v2beta3). All below 16: keys of one byte. */
+/**
+ * Field numbers of google.cloud.tasks.v2 (pullMessage and retryConfig: v2beta3). All below 16: keys
+ * of one byte.
+ */
 const TASK = {
   name: 1,
   appEngineHttpRequest: 2,

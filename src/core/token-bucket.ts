@@ -26,7 +26,11 @@ export const KEEP_AHEAD_US = 1e6;
  */
 export function refill(bucket: TokenBucket, rate: BucketRate, nowUs: number): TokenBucket {
   if (nowUs < bucket.asOfUs) {
-    return bucket.asOfUs - nowUs > KEEP_AHEAD_US ? { ...bucket, asOfUs: nowUs } : bucket;
+    const hasSteppedBack = bucket.asOfUs - nowUs > KEEP_AHEAD_US;
+    return {
+      tokens: Math.min(rate.burst, bucket.tokens),
+      asOfUs: hasSteppedBack ? nowUs : bucket.asOfUs,
+    };
   }
   const gained = ((nowUs - bucket.asOfUs) / 1e6) * rate.perSecond;
   return { tokens: Math.min(rate.burst, bucket.tokens + gained), asOfUs: nowUs };

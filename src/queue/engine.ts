@@ -539,7 +539,8 @@ export class Engine {
     this.#flights.remove(row);
     // Another place than before, always: what a claim row says of the old one must not fit the new.
     const place = { at: at === row.at ? at + 1 : at, seq: row.seq };
-    this.#store.rescheduleTask(row, place.at, outcome.attempt, JSON.stringify(history));
+    const text = JSON.stringify(history);
+    while (!this.#store.rescheduleTask(row, place.at, outcome.attempt, text)) place.at++;
     this.#noticeRow(place);
     return { ...settlement, result: "retried" };
   }

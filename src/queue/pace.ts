@@ -39,8 +39,9 @@ export class Pace {
     this.#throttle = kept?.throttle ?? UNTHROTTLED;
     this.#bucket = { tokens: 0, asOfUs: nowUs };
     if (limits === null) return;
+    if (this.#keeping() === "none") return;
     const rate = this.#rate(nowUs);
-    if (keepingOf(rate) !== "none") this.#bucket = kept?.bucket ?? fullBucket(rate, nowUs);
+    this.#bucket = refill(kept?.bucket ?? fullBucket(rate, nowUs), rate, nowUs);
   }
 
   /** A new queue starts with a full bucket. */
@@ -86,7 +87,16 @@ export class Pace {
     if (slower === this.#throttle) return;
     this.#throttle = slower;
     this.#bucket = refill(this.#bucket, this.#rate(nowUs), nowUs);
-    this.#store.writePace(this.#bucket, this.#throttle);
+    this.#keptEmptyUntilUs = 0;
+    if (this.#keeping() === "none") this.#store.writePace(this.#bucket, this.#throttle);
+    else this.#keep(nowUs);
+  }
+
+  /** By the rate that is set, not the one in force: what is kept must be read as it was written. */
+  #keeping(): ReturnType<typeof keepingOf> {
+    const limits = this.#limits;
+    if (limits === null) return "none";
+    return keepingOf({ perSecond: limits.maxDispatchesPerSecond, burst: limits.maxBurstSize });
   }
 
   #rate(nowUs: number): BucketRate {
@@ -100,7 +110,7 @@ export class Pace {
   }
 
   #keep(nowUs: number): void {
-    switch (keepingOf(this.#rate(nowUs))) {
+    switch (this.#keeping()) {
       case "none":
         return;
       case "exact":

@@ -198,16 +198,30 @@ export class Store {
     return deleted;
   }
 
-  /** Moves a task to its next schedule time and records how its attempts went so far. */
-  rescheduleTask(from: Place, at: number, attempts: number, history: string): void {
-    this.#sql.exec(
-      "UPDATE task SET at = ?, moved = 1, attempts = ?, history = ?, lease = NULL WHERE at = ? AND seq = ?",
-      at,
-      attempts,
-      history,
-      from.at,
-      from.seq,
+  /**
+   * Moves a task to its next schedule time and records how its attempts went so far; false, with
+   * nothing written, when that place is taken.
+   */
+  rescheduleTask(from: Place, at: number, attempts: number, history: string): boolean {
+    return (
+      this.#sql.exec(
+        "UPDATE OR IGNORE task SET at = ?, moved = 1, attempts = ?, history = ?, lease = NULL WHERE at = ? AND seq = ?",
+        at,
+        attempts,
+        history,
+        from.at,
+        from.seq,
+      ).rowsWritten > 0
     );
+  }
+
+  /** The highest sequence number that indexes know of; 0 when they know of none. */
+  highestSequence(): number {
+    const moved = this.#first<{ seq: number | null }>(
+      "SELECT max(seq) AS seq FROM task WHERE moved = 1",
+    );
+    const apart = this.#first<{ seq: number | null }>("SELECT max(seq) AS seq FROM payload");
+    return Math.max(moved?.seq ?? 0, apart?.seq ?? 0);
   }
 
   // --- claims --------------------------------------------------------------------------------

@@ -39,7 +39,10 @@ export class TaskTable {
     this.#store = store;
     this.#sweeper = sweeper;
     const queue = store.readQueue();
-    if (queue !== null) this.#accept(queue);
+    if (queue === null) return;
+    this.#accept(queue);
+    // Numbers must rise also where the clock stepped back between two lives.
+    this.#lastSequence = Math.max(this.#lastSequence, store.highestSequence());
   }
 
   /** The queue the tasks are in; null while it does not exist. */

@@ -30,9 +30,14 @@ export const backlog: Section = {
       const empty = await measureCost(port, "backlog", receiver);
       const before = residentMegabytes(workerdPid);
       const startMs = Date.now();
-      await fillQueue(port, "backlog", BACKLOG, later());
+      let peak = before;
+      const sample = () => {
+        peak = Math.max(peak, residentMegabytes(workerdPid));
+      };
+      const sampling = setInterval(sample, 1000);
+      await fillQueue(port, "backlog", BACKLOG, later()).finally(() => clearInterval(sampling));
       const fillSeconds = (Date.now() - startMs) / 1000;
-      const after = residentMegabytes(workerdPid);
+      sample();
       const full = await measureCost(port, "backlog", receiver);
       return {
         name: "backlog",
@@ -49,7 +54,7 @@ export const backlog: Section = {
           told("2,000 due tasks, full", amount(full.burstSeconds, "s")),
           atMost("tick cost, full to empty", full.burstSeconds / empty.burstSeconds, 1.5, "times"),
           told("resident before", amount(before, "MB")),
-          atMost("growth over the backlog", after - before, 100, "MB"),
+          atMost("growth over the backlog, at its peak", peak - before, 100, "MB"),
         ],
       };
     }),

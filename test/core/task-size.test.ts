@@ -12,7 +12,9 @@ import {
 const NAME = "projects/p/locations/us-central1/queues/q/tasks/t";
 const CREATED = 1_795_234_563_525_123;
 
-/** What a field holds, for the encoder: text, bytes, a message, or an integer (zero: not written). */
+/**
+ * What a field holds, for the encoder: text, bytes, a message, or an integer (zero: not written).
+ */
 type Value = string | Uint8Array | bigint | readonly Field[];
 type Field = readonly [number: number, value: Value];
 

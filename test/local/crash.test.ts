@@ -17,6 +17,12 @@ const REPORTING_MS = 250;
 /** Everything due runs again within this time of a start, for leases last no longer. */
 const RECOVERY_MS = 30_000;
 
+/** Milliseconds since the epoch. Requests sent before a kill still arrive until it is over. */
+interface Kill {
+  readonly at: number;
+  readonly overAt: number;
+}
+
 const LOCATION = "projects/crash/locations/us-central1";
 
 test("a killed server loses no acknowledged task and repeats only what was under way", async () => {
@@ -28,16 +34,17 @@ test("a killed server loses no acknowledged task and repeats only what was under
     return { status: 200, delayMs: HANDLER_MS };
   });
   const acknowledged = new Set<string>();
-  const kills: number[] = [];
+  const kills: Kill[] = [];
 
   for (let round = 1; round <= KILLS; round++) {
     const server = await startServer({ dataFolder: folder.path });
     if (round === 1) await createQueues(server);
     const writers = startWriters(server, target, round, acknowledged);
     await target.waitFor(target.requests.length + DELIVERIES_BETWEEN_KILLS);
-    kills.push(Date.now());
+    const at = Date.now();
     await server.crash();
     await writers;
+    kills.push({ at, overAt: Date.now() });
   }
 
   // From here on nobody asks the server for anything: it must remember by itself.
@@ -137,7 +144,7 @@ function taskOf(request: ReceivedRequest): string {
 }
 
 /** Whether a kill came before the outcome of this delivery could have been stored. */
-function wasUnderWay(request: ReceivedRequest, kills: readonly number[]): boolean {
+function wasUnderWay(request: ReceivedRequest, kills: readonly Kill[]): boolean {
   const stored = (request.answeredAt ?? Number.POSITIVE_INFINITY) + REPORTING_MS;
-  return kills.some((kill) => request.arrivedAt <= kill && stored >= kill);
+  return kills.some(({ at, overAt }) => request.arrivedAt <= overAt && stored >= at);
 }

@@ -4,10 +4,13 @@ import { expect } from "vitest";
 
 export interface Reply {
   readonly status: number;
-  // biome-ignore lint/suspicious/noExplicitAny: an answer is looked into field by field, as a client does.
+  // biome-ignore lint/suspicious/noExplicitAny: a client looks into an answer field by field.
   readonly body: any;
   readonly headers: Headers;
 }
+
+// The Worker's own entrypoint, which the generated types of `exports` do not know here.
+const worker = (exports as unknown as { readonly default: Fetcher }).default;
 
 /** Sends one request; `body` as JSON, or as it is when it is text or bytes. */
 export async function send(
@@ -18,7 +21,7 @@ export async function send(
 ): Promise<Reply> {
   const isRaw =
     typeof body === "string" || body instanceof Uint8Array || body instanceof ReadableStream;
-  const response = await exports.default.fetch(
+  const response = await worker.fetch(
     new Request(`http://localhost${path}`, {
       method,
       headers: body === undefined ? headers : { "content-type": "application/json", ...headers },

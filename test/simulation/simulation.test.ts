@@ -13,6 +13,13 @@ import { Engine } from "../../src/queue/engine.ts";
 import { type NewTask, type Place, Store } from "../../src/queue/store.ts";
 import { type Budget, type BuildEngine, DEFAULT_BUDGET, type Failure, simulate } from "./run.ts";
 
+declare global {
+  interface ImportMeta {
+    /** Variables of the environment whose names begin with VITE_. */
+    readonly env: Readonly<Record<string, string | undefined>>;
+  }
+}
+
 /** Simulates inside an object of its own, with real SQLite. */
 function simulateIn(object: string, build: BuildEngine, budget: Budget): Promise<Failure | null> {
   const namespace = (env as Env).QUEUE as unknown as DurableObjectNamespace;
@@ -27,9 +34,7 @@ function withStore(StoreClass: new (sql: SqlStorage) => Store): BuildEngine {
 
 describe("the engine", () => {
   it("keeps its promises through random histories", { timeout: 600_000 }, async () => {
-    const settings = (
-      import.meta as unknown as { env: Readonly<Record<string, string | undefined>> }
-    ).env;
+    const settings = import.meta.env;
     const budget = {
       ...DEFAULT_BUDGET,
       firstSeed: Number(settings["VITE_SIMULATION_SEED"] ?? DEFAULT_BUDGET.firstSeed),
@@ -70,8 +75,8 @@ describe("a bug planted on purpose is found within the default budget", () => {
     {
       bug: "a retry loses the task",
       store: class extends Store {
-        override rescheduleTask(from: Place): void {
-          super.deleteTask(from.at, from.seq, false);
+        override rescheduleTask(from: Place): boolean {
+          return super.deleteTask(from.at, from.seq, false);
         }
       },
       finding: /unexpected refusal|listed: false/,

@@ -58,6 +58,8 @@ export class Simulation {
   readonly #model: Model;
   #engine: Engine;
   #nowUs = START_US;
+  /** Tokens that gathered unseen may be lost to a step back, so the model knows no least any more. */
+  #hasSteppedBack = false;
   /** The latest moment that the clock ever showed. */
   #latestUs = START_US;
   #given: GivenAttempt[] = [];
@@ -182,6 +184,7 @@ export class Simulation {
       this.#model.bucket.tokens(this.#nowUs);
       if (stepUs < 0) for (const lease of this.#model.leases()) lease.hasSteppedBack = true;
       this.#nowUs += stepUs;
+      if (stepUs < 0) this.#hasSteppedBack = true;
       this.#model.bucket.tokens(this.#nowUs);
       this.#model.expire(this.#nowUs);
       return undefined;
@@ -473,12 +476,12 @@ export class Simulation {
     // A new life of the object does not know any more that an attempt was forced.
     const bases = [this.#nowUs, ...(lease?.forcedUs == null ? [] : [lease.forcedUs])];
     const expected = bases.map((baseUs) => baseUs + delayUs);
-    // The key of a row must change, so a retry that falls on its own place moves on by a little.
-    const moved = expected.some((us) => us <= task.scheduleTimeUs) ? task.scheduleTimeUs + 1 : -1;
-    check(
-      expected.includes(record.scheduleTimeUs) || record.scheduleTimeUs === moved,
-      () => `${task.id} is retried at ${record.scheduleTimeUs}, not ${expected}`,
+    // A place in the schedule may be the task's own from before, or taken by a task whose number was
+    // given twice because the clock stepped back: a retry then comes a few microseconds later.
+    const isExpected = expected.some(
+      (us) => record.scheduleTimeUs >= us && record.scheduleTimeUs <= us + 3,
     );
+    check(isExpected, () => `${task.id} is retried at ${record.scheduleTimeUs}, not ${expected}`);
     check(
       record.dispatchCount === outcome.attempt,
       () => `${task.id} tells ${record.dispatchCount} dispatches, not ${outcome.attempt}`,
@@ -557,7 +560,9 @@ export class Simulation {
   /** Whether the bucket must hold a token: not throttled, and not kept empty across a restart. */
   #surelyHasToken(): boolean {
     const sinceUs = Math.max(this.#slowedUs + THROTTLED_US, this.#bornUs + KEPT_AHEAD_US);
-    return this.#nowUs > sinceUs && this.#model.bucket.tokens(this.#nowUs) >= 1;
+    return (
+      !this.#hasSteppedBack && this.#nowUs > sinceUs && this.#model.bucket.tokens(this.#nowUs) >= 1
+    );
   }
 
   #describeLive(): string {

@@ -1,7 +1,7 @@
 /**
- * tasks:batchCreate, tasks:batchDelete and the operations they leave. A batch is not atomic: each of
- * its requests succeeds or fails for itself, and the operation tells by index what failed. The work
- * is done before the answer, so every operation is done.
+ * tasks:batchCreate, tasks:batchDelete and the operations they leave. A batch is not atomic: each
+ * of its requests succeeds or fails for itself, and the operation tells by index what failed. The
+ * work is done before the answer, so every operation is done.
  */
 import type { CreatedTask, OperationRecord } from "../../core/model.ts";
 import {
@@ -194,7 +194,10 @@ interface KeptBatch {
   readonly tasks: readonly TaskShown[];
 }
 
-/** Keeps the operation and answers it. Bodies are in this answer, where FULL views ask for them, but are not kept. */
+/**
+ * Keeps the operation and answers it. Bodies are in this answer, where FULL views ask for them, but
+ * are not kept.
+ */
 async function finish(call: Call, requestId: string, outcome: Outcome): Answer {
   const { kind, size, failed, created } = outcome;
   const record: KeptBatch = {

@@ -2,7 +2,10 @@
 import { fail, ok, type Result } from "../../core/result.ts";
 import { echo } from "./errors.ts";
 
-/** The largest request taken, in bytes: it must pass whole to the queue's object, whose calls hold 32 MiB. */
+/**
+ * The largest request taken, in bytes: it must pass whole to the queue's object, whose calls hold
+ * 32 MiB.
+ */
 export const MAX_REQUEST_SIZE = 32 * 1024 * 1024;
 
 /** The body as bytes. INVALID_ARGUMENT when it is over the limit. */
@@ -16,8 +19,8 @@ export async function readBody(request: Request): Promise<Result<Uint8Array>> {
 }
 
 /**
- * The body as a JSON value. Nothing counts as an empty message, and so does `""`, which the official
- * Node client sends for a message without fields.
+ * The body as a JSON value. Nothing counts as an empty message, and so does `""`, which the
+ * official Node client sends for a message without fields.
  */
 export async function readJson(request: Request): Promise<Result<unknown>> {
   let text: string;

@@ -1,4 +1,6 @@
-/** Errors as the Cloud Tasks REST interface shows them, and the ones this face makes (errors.md). */
+/**
+ * Errors as the Cloud Tasks REST interface shows them, and the ones this face makes (errors.md).
+ */
 import {
   type DomainError,
   ERROR_CODES,
@@ -32,7 +34,9 @@ const HTTP_STATUS: Readonly<Record<ErrorCode, number>> = {
 
 export const JSON_TYPE = "application/json; charset=UTF-8";
 
-/** An error as an HTTP answer. `httpStatus` only where it is not the code's own (404, 405 of paths). */
+/**
+ * An error as an HTTP answer. `httpStatus` only where it is not the code's own (404, 405 of paths).
+ */
 export function errorResponse(
   error: DomainError,
   httpStatus: number = HTTP_STATUS[error.code],

@@ -3,7 +3,10 @@ import { ok, type Result } from "../../core/result.ts";
 import { echo, invalidField } from "./errors.ts";
 import { camelCase } from "./wire.ts";
 
-/** Paths on the wire, in JSON names, each with the internal path it sets; null: output only, ignored. */
+/**
+ * Paths on the wire, in JSON names, each with the internal path it sets; null: output only,
+ * ignored.
+ */
 export type MaskPaths = ReadonlyMap<string, string | null>;
 
 /**

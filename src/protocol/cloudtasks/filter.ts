@@ -175,7 +175,10 @@ class Parser {
   }
 }
 
-/** The set values at a path; of a repeated field all of its entries'. A number unset in a set message is 0. */
+/**
+ * The set values at a path; of a repeated field all of its entries'. A number unset in a set
+ * message is 0.
+ */
 function valuesAt(message: object, path: readonly string[], field: FilterField): unknown[] {
   let values: unknown[] = [message];
   for (const [index, name] of path.entries()) {

@@ -1,7 +1,7 @@
 /**
- * Messages of protobuf's JSON form as zod schemas, with the errors the live interface gives: unknown
- * fields and wrong types are refused by name, null means unset, and a field may be given under its
- * proto name (`max_attempts`) as well.
+ * Messages of protobuf's JSON form as zod schemas, with the errors the live interface gives:
+ * unknown fields and wrong types are refused by name, null means unset, and a field may be given
+ * under its proto name (`max_attempts`) as well.
  */
 import { z } from "zod";
 import { fail, ok, type Result } from "../../core/result.ts";

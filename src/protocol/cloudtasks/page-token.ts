@@ -1,7 +1,7 @@
 /**
- * Page tokens: base64url of JSON, opaque to callers. A token tells the place a list goes on from, not
- * a number of entries, so writes between pages neither repeat nor skip what was there all along. It
- * belongs to one list (parent and filter) and is valid for 2 hours (limits.md §3).
+ * Page tokens: base64url of JSON, opaque to callers. A token tells the place a list goes on from,
+ * not a number of entries, so writes between pages neither repeat nor skip what was there all
+ * along. It belongs to one list (parent and filter) and is valid for 2 hours (limits.md §3).
  */
 import { fail, ok, type Result } from "../../core/result.ts";
 import { readBytes, writeBytes } from "./wire.ts";

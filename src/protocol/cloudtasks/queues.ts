@@ -1,4 +1,7 @@
-/** The methods on queues. Which queues exist is the registry's to say; a queue's own object is asked for one queue. */
+/**
+ * The methods on queues. Which queues exist is the registry's to say; a queue's own object is asked
+ * for one queue.
+ */
 import { MAX_QUEUES_PER_PAGE } from "../../core/limits.ts";
 import type { QueueRecord } from "../../core/model.ts";
 import { locationPath, parseQueuePath } from "../../core/names.ts";
@@ -75,7 +78,9 @@ export function purgeQueue(call: Call): Answer {
   return change(call, (queues, queue) => queues.purgeQueue(queue));
 }
 
-/** A filter may leave a page with fewer queues than asked for, even none; the token still leads on. */
+/**
+ * A filter may leave a page with fewer queues than asked for, even none; the token still leads on.
+ */
 export async function listQueues(call: Call): Answer {
   const { resource, dialect, query, nowUs } = call;
   const pageSize = readPageSize(query, MAX_QUEUES_PER_PAGE);

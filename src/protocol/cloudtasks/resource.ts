@@ -1,6 +1,7 @@
 /**
  * Paths of the interface: which resource a path names, and the checks on its parts. Reading a path
- * only cuts it up; what an id may be is checked apart, for each method words its refusal differently.
+ * only cuts it up; what an id may be is checked apart, for each method words its refusal
+ * differently.
  */
 import { findLocation } from "../../core/locations.ts";
 import type { QueueName } from "../../core/model.ts";
@@ -55,8 +56,8 @@ const SHAPES: Readonly<
 };
 
 /**
- * Cuts up the path after the version. Segments are percent-decoded one by one, and the verb is split
- * off before that, so `%3A` stays part of an id. Null: no resource has such a path.
+ * Cuts up the path after the version. Segments are percent-decoded one by one, and the verb is
+ * split off before that, so `%3A` stays part of an id. Null: no resource has such a path.
  */
 export function readPath(path: string): Resource | null {
   const segments = path.split("/");

@@ -5,17 +5,17 @@
  * Gaps, against the live service:
  *  - getIamPolicy, setIamPolicy and testIamPermissions answer UNIMPLEMENTED.
  *  - cmekConfig is always empty, and its update answers UNIMPLEMENTED.
- *  - operations cannot be cancelled, deleted or filtered; batches are done before they are answered.
- *    Two calls with one requestId at the very same time may both create; the later answer is the
- *    earlier one's operation.
+ *  - operations cannot be cancelled, deleted or filtered; batches are done before they are
+ *    answered. Two calls with one requestId at the very same time may both create; the later answer
+ *    is the earlier one's operation.
  *  - `alt=media`, `alt=proto` and `callback` (JSONP) are not served; `prettyPrint` changes nothing.
  *  - Whether a project or a service account exists is not known here: only their form is checked.
  *
  * Different by design:
  *  - Targets that the deployment may not call are refused when a task or queue is created.
  *  - pageSize above the maximum is taken as the maximum (the live behaviour is unconfirmed).
- *  - minBackoff, maxBackoff and maxRetryDuration keep microseconds; the reference text speaks of whole
- *    seconds, yet the live default is 0.1 s.
+ *  - minBackoff, maxBackoff and maxRetryDuration keep microseconds; the reference text speaks of
+ *    whole seconds, yet the live default is 0.1 s.
  *  - The task's own retryConfig, batchCreate, batchDelete and operations are served under v2 too.
  *
  * Quirks of clients that are met on purpose (wire-node-client.md):
@@ -198,7 +198,9 @@ function cutUrl(url: string): { host: string; path: string; query: string } {
   };
 }
 
-/** HEAD is answered as GET is, its body dropped by the router; a POST may stand for another verb. */
+/**
+ * HEAD is answered as GET is, its body dropped by the router; a POST may stand for another verb.
+ */
 function httpVerb(request: Request): string {
   if (request.method === "HEAD") return "GET";
   if (request.method !== "POST") return request.method;

@@ -100,7 +100,9 @@ const DEADLINE_US = {
   http: { min: 15e6, max: 1800e6, text: "[15s, 30m]" },
   appEngine: { min: 15e6, max: 86_415e6, text: "[15s, 24h15s]" },
 } as const;
-/** What an id that the queue will give counts in a task's size; the live service's have 20 digits. */
+/**
+ * What an id that the queue will give counts in a task's size; the live service's have 20 digits.
+ */
 const GENERATED_ID_SIZE = 20;
 /** A task with less than this in it cannot pass the size limit, whatever its defaults add. */
 const SURELY_SMALL = 256 * 1024;
@@ -193,7 +195,9 @@ function readDeadline(
   );
 }
 
-/** A task's own retry settings stand for the queue's as a whole: what is not given is the default. */
+/**
+ * A task's own retry settings stand for the queue's as a whole: what is not given is the default.
+ */
 function readRetryConfig(
   retryConfig: Partial<RetryConfig> | undefined,
   { config }: DraftContext,

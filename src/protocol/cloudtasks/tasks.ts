@@ -133,9 +133,9 @@ function recordShown(record: TaskRecord): TaskShown {
 // ---- Buffering -------------------------------------------------------------------------------
 
 /**
- * Makes a task of the request's body, for the target that the queue's httpTarget describes. The queue
- * must have one with a host (discovery v2 BufferTask). A task id in the path is taken; without one
- * the queue gives one.
+ * Makes a task of the request's body, for the target that the queue's httpTarget describes. The
+ * queue must have one with a host (discovery v2 BufferTask). A task id in the path is taken;
+ * without one the queue gives one.
  */
 export async function bufferTask(call: Call): Answer {
   const { env, resource } = call;

@@ -9,8 +9,8 @@ import { MAX_DURATION_US } from "../../core/limits.ts";
 const DURATION = /^(-?)(\d{1,12})(?:\.(\d{1,9}))?s$/;
 
 /**
- * `"3.5s"` in microseconds, truncated; what passes the longest duration kept (some 285 years) is cut
- * to it, so that protobuf's own maximum of 10,000 years can be given.
+ * `"3.5s"` in microseconds, truncated; what passes the longest duration kept (some 285 years) is
+ * cut to it, so that protobuf's own maximum of 10,000 years can be given.
  */
 export function readDuration(value: unknown): number | undefined {
   const [, sign, seconds, fraction] = typeof value === "string" ? (DURATION.exec(value) ?? []) : [];
@@ -53,7 +53,9 @@ export function readTimestamp(value: unknown): number | undefined {
     (Number(hour) * 60 + Number(minute)) * 60 +
     Number(second) +
     (sign === "-" ? offset : -offset);
-  return seconds * 1e6 + fractionUs(fraction);
+  const us = seconds * 1e6;
+  // Past the year 2255 whole seconds are still exact, microseconds no longer.
+  return Number.isSafeInteger(us) ? us + fractionUs(fraction) : us;
 }
 
 /** `2030-03-17T17:46:40.000005Z`: no fraction, or one of 3 or 6 digits. */
@@ -69,7 +71,10 @@ export function writeSeconds(us: number): string {
 
 let pacific: Intl.DateTimeFormat | undefined;
 
-/** `2099-12-31T16:00:00-08:00`: as the live service writes a time into an error text, in US Pacific time. */
+/**
+ * `2099-12-31T16:00:00-08:00`: as the live service writes a time into an error text, in US Pacific
+ * time.
+ */
 export function writePacificTime(us: number): string {
   pacific ??= new Intl.DateTimeFormat("en-US", {
     timeZone: "America/Los_Angeles",

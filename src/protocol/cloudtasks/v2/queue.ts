@@ -104,7 +104,9 @@ function readHttpTarget(wire: WireHttpTarget, root: string): Result<HttpTargetOv
   });
 }
 
-/** SCHEME_UNSPECIFIED stands for HTTPS, an unspecified mode for ALWAYS (discovery v2 UriOverride). */
+/**
+ * SCHEME_UNSPECIFIED stands for HTTPS, an unspecified mode for ALWAYS (discovery v2 UriOverride).
+ */
 function readUriOverride(wire: WireUriOverride): UriOverride {
   const { scheme, host, port, pathOverride, queryOverride, uriOverrideEnforceMode: mode } = wire;
   return {
@@ -210,7 +212,10 @@ export const QUEUE_FILTER: FilterFields = {
 
 type Wire = Readonly<Record<string, unknown>>;
 
-/** A queue's wire form. As in every answer of this interface, fields with proto3's zero are left out. */
+/**
+ * A queue's wire form. As in every answer of this interface, fields with proto3's zero are left
+ * out.
+ */
 export function writeQueue(queue: QueueRecord, style: Style): Wire {
   const { enumsAsInts } = style;
   const { settings, name } = queue;

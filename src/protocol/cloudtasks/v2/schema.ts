@@ -1,4 +1,7 @@
-/** The messages of google.cloud.tasks.v2 that callers send (discovery cloudtasks.v2), read once by zod. */
+/**
+ * The messages of google.cloud.tasks.v2 that callers send (discovery cloudtasks.v2), read once by
+ * zod.
+ */
 import type { z } from "zod";
 import { HTTP_METHODS } from "../../../core/model.ts";
 import * as field from "../message.ts";
