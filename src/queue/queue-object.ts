@@ -26,7 +26,7 @@ import { missingEntity, missingQueue } from "./task-table.ts";
 import { Waker } from "./waker.ts";
 
 /** How often the leases of running attempts are looked at. */
-const RENEW_EVERY_MS = 10_000;
+const RENEW_EVERY_MS = 8_000;
 /** How long an alarm stays open for the attempts it started, to spare a watchdog alarm. */
 const ALARM_LINGER_MS = 5_000;
 

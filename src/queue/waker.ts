@@ -7,7 +7,7 @@
 /** Up to here a timer serves: keeping the object in memory that long costs less than a row. */
 const NEAR_US = 1e6;
 /** While anything is due or under way an alarm comes at the latest after this. */
-const WATCHDOG_MS = 30_000;
+const WATCHDOG_MS = 25_000;
 /** No alarm is set further off than this; it comes, finds nothing due, and is set again. */
 const HORIZON_MS = 30 * 86_400_000;
 /** An alarm this late is taken for lost. */

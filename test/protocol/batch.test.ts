@@ -217,6 +217,18 @@ describe("tasks:batchDelete", () => {
     expect(await ok("POST", `/v2/${queue}/tasks:batchDelete`, request)).toEqual(first);
   });
 
+  it("keeps its operation however long the failures' texts are", async () => {
+    const queue = await createQueue();
+    const names = Array.from({ length: 1000 }, () => `${queue}/tasks/${"ä".repeat(600)}`);
+    const operation = await ok("POST", `/v2/${queue}/tasks:batchDelete`, { names });
+    const kept = await ok("GET", `/v2/${operation.name}`);
+    expect(Object.keys(kept.metadata.failedRequests).length).toBe(1000);
+    expect(kept.metadata.failedRequests[999]).toMatchObject({
+      code: 3,
+      message: expect.stringMatching(/^Task ID "ä+$/),
+    });
+  });
+
   it("takes 1000 names, not 1001", async () => {
     const queue = await createQueue();
     const names = Array.from({ length: 1001 }, (_, index) => `${queue}/tasks/t${index}`);

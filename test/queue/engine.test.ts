@@ -1,6 +1,8 @@
 /** The lifecycle, arrow by arrow, each once more across a restart of the object. */
+
 import { describe, expect, it } from "vitest";
 import { encodeMeta } from "../../src/core/model.ts";
+import { LEASE_US } from "../../src/queue/flights.ts";
 import { error, value, withEngine } from "../support/engine.ts";
 import {
   DAY,
@@ -300,8 +302,8 @@ describe("leases", () => {
         rig.restart();
         rig.advance(10 * SECOND);
         expect(rig.tick()).toEqual([]);
-        expect(rig.engine.wakeAtUs(rig.now)).toBe(claimedAt + 30 * SECOND);
-        rig.now = claimedAt + 30 * SECOND;
+        expect(rig.engine.wakeAtUs(rig.now)).toBe(claimedAt + LEASE_US);
+        rig.now = claimedAt + LEASE_US;
         const again = rig.tick();
         expect(again.map((order) => [order.taskId, order.attempt])).toEqual([[id, 2]]);
         expect(value(rig.engine.getTask(id, false, rig.now)).dispatchCount).toBe(2);
@@ -327,7 +329,7 @@ describe("leases", () => {
       rig.create();
       const first = rig.engine.takeOrders()[0]!;
       rig.restart();
-      rig.advance(30 * SECOND);
+      rig.advance(LEASE_US);
       const second = rig.tick()[0]!;
       expect(rig.respond(first, 200)).toBeNull();
       expect(rig.respond(second, 200)).toMatchObject({ result: "completed" });
@@ -340,10 +342,10 @@ describe("leases", () => {
       rig.advance(11 * SECOND);
       rig.engine.renew(rig.now);
       expect(rig.count("claim")).toBe(1);
-      rig.advance(25 * SECOND);
+      rig.advance(LEASE_US - SECOND);
       rig.restart();
       expect(rig.tick()).toEqual([]);
-      expect(rig.engine.wakeAtUs(rig.now)).toBe(NOW + 41 * SECOND);
+      expect(rig.engine.wakeAtUs(rig.now)).toBe(NOW + 11 * SECOND + LEASE_US);
     }));
 
   it("a lane that ends without reporting leaves its attempts to their lease", () =>
@@ -353,7 +355,7 @@ describe("leases", () => {
       rig.engine.orphanLane(7);
       rig.advance(11 * SECOND);
       rig.engine.renew(rig.now);
-      rig.now = NOW + 30 * SECOND;
+      rig.now = NOW + LEASE_US;
       expect(rig.tick().map((order) => order.attempt)).toEqual([2]);
     }));
 
@@ -377,7 +379,7 @@ describe("leases", () => {
       for (let life = 0; life < 4; life++) {
         numbers.push(...rig.tick().map((order) => order.attempt));
         rig.restart();
-        rig.advance(30 * SECOND);
+        rig.advance(LEASE_US);
       }
       expect(numbers).toEqual([1, 2, 3, 4]);
     }));

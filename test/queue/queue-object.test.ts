@@ -144,14 +144,14 @@ describe("dispatch", () => {
     }
   });
 
-  it("keeps a watchdog alarm within 30 s while an attempt runs", async () => {
+  it("keeps a watchdog alarm while an attempt runs", async () => {
     await makeQueue();
     const before = Date.now();
     value(await queue().createTask(taskSpec()));
     const request = await target.next();
     const watchdog = await alarm();
-    expect(watchdog).toBeGreaterThan(before + 25_000);
-    expect(watchdog).toBeLessThanOrEqual(Date.now() + 30_000);
+    expect(watchdog).toBeGreaterThan(before + 20_000);
+    expect(watchdog).toBeLessThanOrEqual(Date.now() + 25_000);
     request.respond(200);
   });
 

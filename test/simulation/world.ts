@@ -25,7 +25,7 @@ import { pick } from "./random.ts";
 const SECOND_US = 1e6;
 export const START_US = 1_790_000_000 * SECOND_US;
 /** How long a lease lasts, and how much of it a renewal leaves at least. */
-const LEASE_US = 30 * SECOND_US;
+const LEASE_US = 25 * SECOND_US;
 const RENEWED_AT_LEAST_US = 20 * SECOND_US;
 /** How often the shell renews the leases of running attempts. */
 const RENEW_EVERY_US = 10 * SECOND_US;

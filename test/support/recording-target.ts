@@ -9,14 +9,18 @@ import { vi } from "vitest";
 type Answer = () => Response;
 
 export class RecordedRequest {
+  readonly url: string;
+  readonly method: string;
+  readonly headers: Headers;
+  readonly body: string;
   answer: Answer | null = null;
 
-  constructor(
-    readonly url: string,
-    readonly method: string,
-    readonly headers: Headers,
-    readonly body: string,
-  ) {}
+  constructor(request: Request, body: string) {
+    this.url = request.url;
+    this.method = request.method;
+    this.headers = request.headers;
+    this.body = body;
+  }
 
   respond(status: number, headers: Record<string, string> = {}): void {
     this.answer = () => new Response(null, { status, headers });
@@ -71,14 +75,14 @@ export class RecordingTarget {
 
   async #receive(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
     const request = new Request(input as RequestInfo, init);
-    const recorded = new RecordedRequest(
-      request.url,
-      request.method,
-      request.headers,
-      await request.text(),
-    );
+    const recorded = new RecordedRequest(request, await request.text());
     this.#received.push(recorded);
-    while (recorded.answer === null && !this.#released) await scheduler.wait(2);
+    await vi.waitFor(
+      () => {
+        if (recorded.answer === null && !this.#released) throw new Error("not answered yet");
+      },
+      { timeout: 60_000, interval: 2 },
+    );
     return recorded.answer === null ? new Response(null) : recorded.answer();
   }
 }

@@ -3,7 +3,7 @@
  * of its requests succeeds or fails for itself, and the operation tells by index what failed. The
  * work is done before the answer, so every operation is done.
  */
-import type { CreatedTask, OperationRecord } from "../../core/model.ts";
+import type { CreatedTask, OperationRecord, TaskTarget } from "../../core/model.ts";
 import {
   isTaskId,
   locationPath,
@@ -215,16 +215,38 @@ async function finish(call: Call, requestId: string, outcome: Outcome): Answer {
   return ok(writeOperation(call, kept.value, call.resource.queue, created));
 }
 
-/** A record too long for its row keeps of each task what its name and times tell. */
+/** Longest text of a failure in a shortened record, in characters. */
+const MAX_KEPT_MESSAGE = 200;
+
+/**
+ * A record too long for its row keeps of each task where it goes and when, without headers, tokens
+ * and routing, and of each failure its code and the beginning of its text.
+ */
 function encodeRecord(record: KeptBatch): string {
   const text = JSON.stringify(record);
   if (text.length <= MAX_RECORD) return text;
-  const tasks = record.tasks.map(({ meta, ...task }) => ({
+  const failed = Object.entries(record.failed).map(([index, { code, message }]) => [
+    index,
+    { code, message: message.slice(0, MAX_KEPT_MESSAGE) },
+  ]);
+  const tasks = record.tasks.map((task) => ({
     ...task,
-    meta: { target: { ...meta.target, headers: {} } },
+    meta: { ...task.meta, target: withoutDetail(task.meta.target) },
   }));
-  const shorter = JSON.stringify({ ...record, tasks });
-  return shorter.length <= MAX_RECORD ? shorter : JSON.stringify({ ...record, tasks: [] });
+  return JSON.stringify({ ...record, failed: Object.fromEntries(failed), tasks });
+}
+
+function withoutDetail(target: TaskTarget): TaskTarget {
+  switch (target.kind) {
+    case "http":
+      return { kind: "http", url: target.url, method: target.method, headers: {} };
+    case "appEngine": {
+      const { relativeUri, method } = target;
+      return { kind: "appEngine", relativeUri, method, headers: {} };
+    }
+    case "pull":
+      return target;
+  }
 }
 
 const CREATE_STATES = [

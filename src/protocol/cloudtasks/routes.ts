@@ -6,8 +6,10 @@
  *  - getIamPolicy, setIamPolicy and testIamPermissions answer UNIMPLEMENTED.
  *  - cmekConfig is always empty, and its update answers UNIMPLEMENTED.
  *  - operations cannot be cancelled, deleted or filtered; batches are done before they are
- *    answered. Two calls with one requestId at the very same time may both create; the later answer
- *    is the earlier one's operation.
+ *    answered. Two calls with one requestId at the very same time may both create, and so may a
+ *    repeat after a crash between the tasks' commit and the operation's; what is named is not
+ *    created twice. The answer is the operation that was kept first.
+ *  - Bodies are not kept with operations: FULL views are in the first answer alone.
  *  - `alt=media`, `alt=proto` and `callback` (JSONP) are not served; `prettyPrint` changes nothing.
  *  - Whether a project or a service account exists is not known here: only their form is checked.
  *
