@@ -124,7 +124,10 @@ export class Store {
     return this.#first<TaskRow>(`SELECT ${COLUMNS} FROM task WHERE at = ? AND seq = ?`, at, seq);
   }
 
-  /** Rows of a sequence number whose schedule time has changed since creation: one, but after a clock stepped back. Index task_moved. */
+  /**
+   * Rows of a sequence number whose schedule time has changed since creation: one, but after a clock
+   * stepped back. Index task_moved.
+   */
   movedTasks(seq: number): TaskRow[] {
     return this.#sql
       .exec<TaskRow>(`SELECT ${COLUMNS} FROM task WHERE seq = ? AND moved = 1 LIMIT 8`, seq)

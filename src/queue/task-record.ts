@@ -63,7 +63,10 @@ export function taskId(row: TaskRow, salt: number): string {
   return encodeTaskId({ scheduleTimeUs: bornAt, sequence: row.seq }, salt);
 }
 
-/** A stored task, read back. `flight` is its running attempt, `lost` the number of one that got lost; a body that is not wanted is null. */
+/**
+ * A stored task, read back. `flight` is its running attempt, `lost` the number of one that got lost; a
+ * body that is not wanted is null.
+ */
 export function taskRecord(
   row: TaskRow,
   kept: PayloadRow,

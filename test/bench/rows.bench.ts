@@ -1,4 +1,7 @@
-/** Counts billed rows of small push tasks through the real object, the Dispatcher and a target that answers at once. */
+/**
+ * Counts billed rows of small push tasks through the real object, the Dispatcher and a target that
+ * answers at once.
+ */
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, type TestContext, test, vi } from "vitest";

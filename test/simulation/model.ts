@@ -41,8 +41,11 @@ export interface GivenAttempt {
   readonly task: ModelTask;
 }
 
-/** The most tokens there can be: time that passes adds, a clock that steps back adds nothing. */
-export class GenerousBucket {
+/**
+ * Tokens by one reading of the rules: time that passes adds, a clock that steps back adds nothing.
+ * The model keeps two: the most there can be, and the least.
+ */
+export class ModelBucket {
   #tokens: number;
   #asOfUs: number;
   #rate: number;
@@ -57,12 +60,12 @@ export class GenerousBucket {
 
   /** Tokens before the take; the take succeeds whatever there is. */
   take(nowUs: number): number {
-    this.#refill(nowUs);
-    const before = this.#tokens;
+    const before = this.tokens(nowUs);
     this.#tokens -= 1;
     return before;
   }
 
+  /** The tokens at a moment; time counts from the moment before that was asked for. */
   tokens(nowUs: number): number {
     this.#refill(nowUs);
     return this.#tokens;
@@ -75,9 +78,21 @@ export class GenerousBucket {
     this.#tokens = Math.min(this.#tokens, this.#burst);
   }
 
+  /** Nothing is in the bucket, and nothing comes into it before a moment. */
+  emptyUntil(timeUs: number): void {
+    this.#tokens = 0;
+    this.#asOfUs = Math.max(this.#asOfUs, timeUs);
+  }
+
+  /** The clock stepped to another moment: no time has passed. */
+  step(nowUs: number): void {
+    this.#asOfUs = nowUs;
+  }
+
   #refill(nowUs: number): void {
-    const passedUs = Math.max(0, nowUs - this.#asOfUs);
-    this.#tokens = Math.min(this.#burst, this.#tokens + (passedUs / 1e6) * this.#rate);
+    if (nowUs <= this.#asOfUs) return;
+    const gained = ((nowUs - this.#asOfUs) / 1e6) * this.#rate;
+    this.#tokens = Math.min(this.#burst, this.#tokens + gained);
     this.#asOfUs = nowUs;
   }
 }
@@ -86,13 +101,17 @@ export class Model {
   readonly tasks = new Map<string, ModelTask>();
   /** What became of the last task of each name that is gone. */
   readonly buried = new Map<string, ModelTask>();
-  readonly bucket: GenerousBucket;
+  /** The most tokens there can be. */
+  readonly fullest: ModelBucket;
+  /** The least there can be: slowed down or restarted, the queue may have had none for a while. */
+  readonly emptiest: ModelBucket;
   settings: QueueSettings;
   state: QueueState = "RUNNING";
 
   constructor(settings: QueueSettings, nowUs: number) {
     this.settings = settings;
-    this.bucket = new GenerousBucket(settings, nowUs);
+    this.fullest = new ModelBucket(settings, nowUs);
+    this.emptiest = new ModelBucket(settings, nowUs);
   }
 
   live(): ModelTask[] {
@@ -123,7 +142,10 @@ export class Model {
     if (task.named) this.buried.set(task.id, task);
   }
 
-  /** Tasks that have lived too long are gone for readers; whether a clock that steps back shows them again is nobody's promise. */
+  /**
+   * Tasks that have lived too long are gone for readers. Whether a clock that steps back shows them
+   * again is nobody's promise.
+   */
   expire(nowUs: number): void {
     for (const task of this.live()) {
       if (task.createTimeUs < nowUs - this.settings.taskTtlUs) this.end(task, "expired", nowUs);

@@ -18,17 +18,16 @@ import { encodeMeta, type QueueSettings, type TaskRecord } from "../../src/core/
 import type { Result } from "../../src/core/result.ts";
 import { backoffUs } from "../../src/core/retry-policy.ts";
 import type { Engine } from "../../src/queue/engine.ts";
+import { LEASE_US } from "../../src/queue/flights.ts";
 import type { Step, StepKind } from "./history.ts";
 import { type GivenAttempt, isHeld, Model, type ModelLease, type ModelTask } from "./model.ts";
 import { pick } from "./random.ts";
 
 const SECOND_US = 1e6;
 export const START_US = 1_790_000_000 * SECOND_US;
-/** How long a lease lasts, and how much of it a renewal leaves at least. */
-const LEASE_US = 25 * SECOND_US;
-const RENEWED_AT_LEAST_US = 20 * SECOND_US;
-/** How often the shell renews the leases of running attempts. */
-const RENEW_EVERY_US = 10 * SECOND_US;
+/** How often the shell renews the leases of running attempts, and what they have left after it. */
+const RENEW_EVERY_US = 8 * SECOND_US;
+const RENEWED_AT_LEAST_US = LEASE_US - RENEW_EVERY_US;
 /** A throttled queue is back to its rate by then, and a kept bucket lies at most so far ahead. */
 const THROTTLED_US = 40 * SECOND_US;
 const KEPT_AHEAD_US = 2 * SECOND_US;
@@ -64,9 +63,6 @@ export class Simulation {
   #latestUs = START_US;
   #given: GivenAttempt[] = [];
   #nextLane = 0;
-  /** When the engine's present life began, and when an answer last asked it to slow down. */
-  #bornUs = START_US;
-  #slowedUs = Number.NEGATIVE_INFINITY;
   #bodies = 0;
   /** What happened, a line a step, for the report of a failure. */
   readonly log: string[] = [];
@@ -181,11 +177,9 @@ export class Simulation {
     "advance far": (a) => this.#advance(this.#nowUs + Math.floor(a * 45e6)),
     "step clock": (a, b) => {
       const stepUs = Math.floor((a - 0.6) * (b < 0.5 ? 2e6 : 200e6));
-      this.#model.bucket.tokens(this.#nowUs);
-      if (stepUs < 0) for (const lease of this.#model.leases()) lease.hasSteppedBack = true;
+      this.#model.fullest.tokens(this.#nowUs);
       this.#nowUs += stepUs;
-      if (stepUs < 0) this.#hasSteppedBack = true;
-      this.#model.bucket.tokens(this.#nowUs);
+      if (stepUs < 0) this.#stepBack();
       this.#model.expire(this.#nowUs);
       return undefined;
     },
@@ -305,15 +299,22 @@ export class Simulation {
 
   #changeSettings(settings: QueueSettings): void {
     expectOk(this.#engine.updateSettings(settings, this.#nowUs));
-    this.#model.bucket.change(settings, this.#nowUs);
+    this.#model.fullest.change(settings, this.#nowUs);
+    this.#model.emptiest.change(settings, this.#nowUs);
     this.#model.settings = settings;
+  }
+
+  #stepBack(): void {
+    this.#hasSteppedBack = true;
+    this.#model.fullest.step(this.#nowUs);
+    for (const lease of this.#model.leases()) lease.hasSteppedBack = true;
   }
 
   #restart(): void {
     // No restart is so quick that sequence numbers, which are times, could repeat.
     this.#nowUs += 1000;
     this.#engine = this.#world.makeEngine(this.#nowUs);
-    this.#bornUs = this.#nowUs;
+    this.#model.emptiest.emptyUntil(this.#nowUs + KEPT_AHEAD_US);
     for (const lease of this.#model.leases()) {
       lease.lane = null;
       // A lease from a clock that has stepped back since is cut to what it would last from now.
@@ -416,7 +417,8 @@ export class Simulation {
       () =>
         `${name}: ${others} others are under way, ${rateLimits.maxConcurrentDispatches} allowed`,
     );
-    const tokens = this.#model.bucket.take(this.#nowUs);
+    this.#model.emptiest.take(this.#nowUs);
+    const tokens = this.#model.fullest.take(this.#nowUs);
     check(tokens > 1 - 1e-6, () => `${name}: the bucket holds ${tokens}`);
   }
 
@@ -425,7 +427,9 @@ export class Simulation {
     const lease = task.lease;
     const counts = task.open && task.attempts === order.attempt;
     const outcome = outcomeOf(order, end, retryAfterUs);
-    if (end.kind === "response" && end.status === 503) this.#slowedUs = this.#nowUs;
+    if (end.kind === "response" && end.status === 503) {
+      this.#model.emptiest.emptyUntil(this.#nowUs + THROTTLED_US);
+    }
     const settlement = this.#engine.recordOutcome(outcome, this.#nowUs);
     const told = `attempt ${order.attempt} of ${task.id}: ${JSON.stringify(end)}`;
     if (task.fate === "expired") {
@@ -557,12 +561,9 @@ export class Simulation {
     );
   }
 
-  /** Whether the bucket must hold a token: not throttled, and not kept empty across a restart. */
+  /** Whether the bucket must hold a token by any reading of the rules. */
   #surelyHasToken(): boolean {
-    const sinceUs = Math.max(this.#slowedUs + THROTTLED_US, this.#bornUs + KEPT_AHEAD_US);
-    return (
-      !this.#hasSteppedBack && this.#nowUs > sinceUs && this.#model.bucket.tokens(this.#nowUs) >= 1
-    );
+    return !this.#hasSteppedBack && this.#model.emptiest.tokens(this.#nowUs) >= 1;
   }
 
   #describeLive(): string {
