@@ -85,8 +85,17 @@ export const DEFAULT_DISPATCH_DEADLINE_US = 600 * SECOND_US;
 export const MAX_RETRY_AFTER_US = 3600 * SECOND_US;
 /** A lane takes no more attempts after this: a restart of the code then finds few old calls. */
 export const LANE_LIFE_MS = 30_000;
-/** Attempts of a lane; with their reports they stay below the platform's 10,000 subrequests. */
-export const LANE_ATTEMPTS = 1000;
+/**
+ * Attempts of a lane; with a report and a signed token each they stay below the platform's 10,000
+ * subrequests. No fewer: a lane that took its last one while a long one runs keeps its other places
+ * empty till that ends, so where lanes go by quickly a few long attempts could fill all of them.
+ */
+export const LANE_ATTEMPTS = 3000;
+/**
+ * How long a lane with free places waits for an attempt to end before it offers them in a report of
+ * its own: attempts that end sooner cost no second call.
+ */
+export const LANE_OFFER_MS = 50;
 /** Pauses before an unanswered report is sent again; the last one repeats. */
 export const REPORT_RETRIES_MS = [50, 200, 1000, 2000, 5000] as const;
 /** An outcome that could not be reported for so long is given up: its lease is about to expire. */

@@ -157,6 +157,34 @@ export interface TaskSpec {
   readonly tag?: string;
 }
 
+/** A TaskSpec in parts, see partsOf. */
+export type TaskParts = readonly [
+  meta: EncodedMeta,
+  scheduleTimeUs: number | undefined,
+  id: string | undefined,
+  body: Uint8Array | undefined,
+  tag: string | undefined,
+];
+
+/**
+ * A spec in parts, as it travels to the queue's object: plain values cost a call between objects
+ * about a twentieth less than an object that holds them, and single creates are what there is most of.
+ */
+export function partsOf(spec: TaskSpec): TaskParts {
+  return [spec.meta, spec.scheduleTimeUs, spec.id, spec.body, spec.tag];
+}
+
+/** The spec that partsOf took apart. */
+export function specOf([meta, scheduleTimeUs, id, body, tag]: TaskParts): TaskSpec {
+  return {
+    meta,
+    ...(scheduleTimeUs === undefined ? {} : { scheduleTimeUs }),
+    ...(id === undefined ? {} : { id }),
+    ...(body === undefined ? {} : { body }),
+    ...(tag === undefined ? {} : { tag }),
+  };
+}
+
 /** One delivery, as Task.firstAttempt and Task.lastAttempt show it. */
 export interface AttemptRecord {
   readonly scheduleTimeUs: number;

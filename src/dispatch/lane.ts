@@ -5,8 +5,10 @@
  *
  * Attempts that end in the same moment share one report. The queue's object may keep a report
  * waiting ("parked") while the lane still runs attempts, and answers it with nothing once a newer
- * one arrives; so the newest report alone says how many attempts the lane can take. The lane ends
- * when nothing runs, nothing is left to tell and no report is unanswered.
+ * one arrives; so the newest report alone says how many attempts the lane can take. Free places that
+ * no report offers would stay empty while attempts take long, so after a moment the lane offers them
+ * in a report without outcomes. The lane ends when nothing runs, nothing is left to tell and no
+ * report is unanswered.
  *
  * Outcomes reach the queue at least once: a report that fails is sent again with the outcomes that
  * came since, and the queue ignores what it already knows. Given up only when the leases of its
@@ -16,6 +18,7 @@ import type { AttemptOrder, AttemptOutcome } from "../core/attempt.ts";
 import {
   LANE_ATTEMPTS,
   LANE_LIFE_MS,
+  LANE_OFFER_MS,
   REPORT_PATIENCE_MS,
   REPORT_RETRIES_MS,
 } from "../core/limits.ts";
@@ -59,6 +62,7 @@ class Lane {
   readonly #resolve: () => void;
   readonly #startedMs: number;
   readonly #cancelRetirement: () => void;
+  #cancelOffer: (() => void) | null = null;
   /** Orders that came while all places were taken: an answer crossed a newer report. */
   readonly #waiting: AttemptOrder[] = [];
   #running = 0;
@@ -67,8 +71,11 @@ class Lane {
   #untold: Untold[] = [];
   #isReportDue = false;
   #unanswered = 0;
-  /** Whether the newest report offered places that the object may still fill. */
+  #lastReport = 0;
+  /** Whether the newest report is unanswered and offers places. */
   #isOffering = false;
+  /** Whether the newest answer gave nothing while attempts run: the object wants no more offers. */
+  #isDismissed = false;
   /** Reports that failed in a row. */
   #failures = 0;
 
@@ -89,6 +96,16 @@ class Lane {
     this.#taken += orders.length;
     this.#waiting.push(...orders);
     this.#fillPlaces();
+    this.#offerLater();
+  }
+
+  #offerLater(): void {
+    if (this.#cancelOffer !== null || this.#isDismissed || this.#freePlaces() === 0) return;
+    this.#cancelOffer = this.#ports.after(LANE_OFFER_MS, () => {
+      this.#cancelOffer = null;
+      const isNeeded = this.#running > 0 && !this.#isOffering && !this.#isDismissed;
+      if (isNeeded && this.#freePlaces() > 0) this.#reportAfter(0);
+    });
   }
 
   #fillPlaces(): void {
@@ -133,6 +150,7 @@ class Lane {
     const untold = this.#untold;
     this.#untold = [];
     const free = this.#freePlaces();
+    const number = ++this.#lastReport;
     this.#isOffering = free > 0;
     this.#unanswered += 1;
     try {
@@ -144,12 +162,20 @@ class Lane {
         running: this.#running + this.#waiting.length,
       });
       this.#failures = 0;
+      this.#noteAnswer(number, orders.length > 0);
       this.#take(orders);
     } catch {
+      this.#noteAnswer(number, false);
       this.#reportAgain(untold);
     }
     this.#unanswered -= 1;
     this.#endIfDone();
+  }
+
+  #noteAnswer(number: number, gave: boolean): void {
+    if (number !== this.#lastReport) return;
+    this.#isOffering = false;
+    this.#isDismissed = !gave;
   }
 
   /**
@@ -179,13 +205,14 @@ class Lane {
 
   /** Takes back the places that a parked report offers: it could bring work at any later time. */
   #retire(): void {
-    if (this.#unanswered > 0 && this.#isOffering) this.#reportAfter(0);
+    if (this.#isOffering) this.#reportAfter(0);
   }
 
   #endIfDone(): void {
     const isBusy = this.#running > 0 || this.#waiting.length > 0 || this.#untold.length > 0;
     if (isBusy || this.#isReportDue || this.#unanswered > 0) return;
     this.#cancelRetirement();
+    this.#cancelOffer?.();
     this.#resolve();
   }
 }

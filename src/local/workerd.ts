@@ -24,7 +24,7 @@ export interface Workerd {
 
 /**
  * Starts workerd in a process group of its own: a Ctrl-C in the terminal reaches the server alone,
- * which then ends workerd in order.
+ * which then ends workerd in order. However this process ends, workerd does not outlive it.
  */
 export function startWorkerd(
   configFile: string,
@@ -40,12 +40,31 @@ export function startWorkerd(
     child.once("exit", (code, signal) => resolve({ code, signal }));
   });
   if (child.pid === undefined) throw new Error(`workerd could not be started: ${workerdBinary}`);
+  guard(child.pid, ended);
   return {
     pid: child.pid,
     listening: Promise.race([readPort(child.stdio[3] as Readable), endedEarly(ended)]),
     ended,
     stop: (graceMs) => stop(child, graceMs),
   };
+}
+
+/**
+ * Lets workerd die with this process even when it is killed: left alone it would hold the port and
+ * the data folder against the next start. A shell reads from this process; its input ending before
+ * it was told that workerd has ended means that this process is gone.
+ */
+function guard(pid: number, ended: Promise<WorkerdExit>): void {
+  const shell = spawn("sh", ["-c", 'read -r ended || kill -KILL "$0"', String(pid)], {
+    // Neither a Ctrl-C nor a kill of the whole group may reach the guard first.
+    detached: true,
+    stdio: ["pipe", "ignore", "ignore"],
+  });
+  const release = () => shell.stdin.end("ended\n");
+  // Without a shell there is no guard; the lock of the data folder then names who is left.
+  shell.on("error", () => {});
+  shell.stdin.on("error", () => {});
+  ended.then(release, release);
 }
 
 function stop(child: ChildProcess, graceMs: number): void {

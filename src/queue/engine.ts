@@ -47,8 +47,13 @@ const MAX_PAGE_BYTES = 8e6;
 /** Rows a tick reads in one go, and how often it goes on in the same tick. */
 const TICK_ROWS = 200;
 const TICK_ROUNDS = 10;
+/** Rows that one page of a list looks at: purged rows that are still there count too. */
+const LIST_ROWS = 10_000;
 /** How long a finished operation is kept. */
 const OPERATION_TTL_US = 86400e6;
+
+/** Holds the leases of attempts that wait for a lane; lanes have numbers from 1. */
+const WAITING_LANE = 0;
 
 const START: Place = { at: -1, seq: 0 };
 
@@ -177,8 +182,10 @@ export class Engine {
     const tasks: TaskRecord[] = [];
     let bytes = 0;
     let place = cursor === undefined ? START : { at: cursor.scheduleTimeUs, seq: cursor.sequence };
+    let looked = 0;
     for (;;) {
-      const rows = this.#store.tasksAfter(place, Math.min(pageSize - tasks.length + 1, TICK_ROWS));
+      const wanted = looked > tasks.length ? TICK_ROWS : pageSize - tasks.length + 1;
+      const rows = this.#store.tasksAfter(place, Math.min(wanted, TICK_ROWS));
       for (const row of rows) {
         if (tasks.length === pageSize || bytes > MAX_PAGE_BYTES) {
           return ok({ tasks, next: { scheduleTimeUs: place.at, sequence: place.seq } });
@@ -190,6 +197,10 @@ export class Engine {
         tasks.push(task);
       }
       if (rows.length === 0) return ok({ tasks });
+      looked += rows.length;
+      if (looked >= LIST_ROWS) {
+        return ok({ tasks, next: { scheduleTimeUs: place.at, sequence: place.seq } });
+      }
     }
   }
 
@@ -209,6 +220,7 @@ export class Engine {
     const flight = this.#flightOf(row, order.body?.byteLength ?? 0, nowUs, nowUs);
     this.#flights.claim([flight], nowUs + LEASE_US);
     this.#orders.push(order);
+    this.capacity--;
     return ok(this.#record(row, withBody));
   }
 
@@ -216,6 +228,7 @@ export class Engine {
 
   /** Claims what is due, as far as capacity, concurrency, tokens and memory allow. */
   tick(nowUs: number): void {
+    this.#dropEndedOrders();
     for (const place of this.#flights.expire(nowUs)) this.#noticeRow(place);
     if (this.#tasks.queue?.state !== "RUNNING") return;
     if (this.#firstAt() > nowUs) return;
@@ -228,11 +241,26 @@ export class Engine {
     this.#pace.take(flights.length, nowUs);
   }
 
-  /** The attempts claimed since the last call, in order. */
-  takeOrders(): AttemptOrder[] {
+  /** The attempts claimed since the last call, in order; what is beyond the limit waits for the next. */
+  takeOrders(limit = Number.POSITIVE_INFINITY): AttemptOrder[] {
     const orders = this.#orders;
-    this.#orders = [];
+    this.#orders = orders.length > limit ? orders.splice(limit) : [];
+    for (const order of this.#orders) this.#flights.assign(placeOf(order), WAITING_LANE);
     return orders;
+  }
+
+  /** Attempts that RunTask claimed while no lane had room for them. */
+  get waitingOrders(): number {
+    return this.#orders.length;
+  }
+
+  /** Attempts that ended in the turn that claimed them (deleted, purged, superseded) never begin. */
+  #dropEndedOrders(): void {
+    const orders = this.#orders.filter(
+      (order) => this.#flights.get(placeOf(order))?.attempt === order.attempt,
+    );
+    this.capacity += this.#orders.length - orders.length;
+    this.#orders = orders;
   }
 
   /** Says which lane runs an attempt. */
@@ -293,8 +321,8 @@ export class Engine {
   }
 
   /** Begins a sweep of the tombstones: for an alarm that found nothing else to do. */
-  startTombstoneSweep(): void {
-    this.#sweeper.startTombstones();
+  startTombstoneSweep(nowUs: number): void {
+    this.#sweeper.startTombstones(nowUs);
   }
 
   /** Removes a slice of what is purged, expired or no longer tombstoned. */
@@ -534,8 +562,10 @@ export class Engine {
       this.#remove(row, row.name, row.meta === null, nowUs);
       return { ...settlement, result: "exhausted" };
     }
-    const delay = Math.max(backoffUs(outcome.attempt, retryConfig), outcome.retryAfterUs ?? 0);
-    const at = Math.round((flight.forcedUs ?? nowUs) + delay);
+    const backoff = backoffUs(outcome.attempt, retryConfig);
+    const wait = outcome.retryAfterUs ?? 0;
+    // The backoff counts from RunTask's call (discovery v2 tasks.run), Retry-After from the response.
+    const at = Math.round(wait > backoff ? nowUs + wait : (flight.forcedUs ?? nowUs) + backoff);
     this.#flights.remove(row);
     // Another place than before, always: what a claim row says of the old one must not fit the new.
     const place = { at: at === row.at ? at + 1 : at, seq: row.seq };
@@ -563,11 +593,12 @@ export class Engine {
     return this.#nextAt;
   }
 
-  /** When the oldest waiting task of a queue that dispatches nothing expires. */
+  /** When expired tasks of a queue that dispatches nothing are next removed: no reader sees them. */
   #expiryWhilePausedUs(): number {
     const first = this.#store.placesAfter(START, 1)[0];
     if (first === undefined || this.#tasks.queue === null) return Number.POSITIVE_INFINITY;
-    return first.seq + this.#tasks.queue.settings.taskTtlUs;
+    const hiddenUs = first.seq + this.#tasks.queue.settings.taskTtlUs + 1;
+    return Math.max(hiddenUs, this.#sweeper.restsUntilUs);
   }
 }
 

@@ -14,12 +14,15 @@ import type { TaskRow } from "./schema.ts";
 import type { Place, Store } from "./store.ts";
 
 /**
- * How long a lease lasts unless it is renewed. With the watchdog's 25 s it keeps the promise that what
- * is due runs again within 30 s of a restart, with room for a slow start.
+ * How long a lease lasts unless it is renewed: what was under way runs again within 30 s of a restart,
+ * with room for a slow start.
  */
-export const LEASE_US = 25e6;
-/** A lease with less than this left is renewed. */
-const RENEW_BELOW_US = 17e6;
+export const LEASE_US = 27e6;
+/**
+ * A lease with less than this left is renewed: what is left when the object is replaced in mid-flight
+ * is the time in which a handler may still answer and not be repeated.
+ */
+const RENEW_BELOW_US = 23e6;
 
 /** One attempt under way. */
 export interface Flight extends Place {

@@ -15,6 +15,8 @@ interface Lane {
   running: number;
   /** Attempts given to the lane and not yet reported. */
   held: number;
+  /** Gets no more attempts: what they have in common has changed since it was opened. */
+  isRetired: boolean;
 }
 
 /** Opens a dispatcher call with its first attempts; the promise ends with the lane. */
@@ -53,7 +55,7 @@ export class Lanes {
   /** Parks a report, in place of an older one of its lane; false when the lane is not known here. */
   park(report: LaneReport, answer: (orders: readonly AttemptOrder[]) => void): boolean {
     const lane = this.#lanes.get(report.lane);
-    if (lane === undefined) return false;
+    if (lane === undefined || lane.isRetired) return false;
     lane.answer?.([]);
     lane.answer = answer;
     lane.held = Math.max(report.running, lane.held - report.outcomes.length);
@@ -62,6 +64,15 @@ export class Lanes {
     lane.free = Math.max(0, report.free - crossed);
     lane.running = report.running;
     return true;
+  }
+
+  /** Gives no more attempts to the lanes there are; each ends with the attempts it runs. */
+  retire(): void {
+    for (const lane of this.#lanes.values()) {
+      lane.isRetired = true;
+      lane.answer?.([]);
+      lane.answer = null;
+    }
   }
 
   /** Hands out attempts: to parked lanes first, then to new ones; lets lanes without work end. */
@@ -84,7 +95,8 @@ export class Lanes {
 
   #start(orders: readonly AttemptOrder[]): void {
     const id = ++this.#lastLane;
-    this.#lanes.set(id, { answer: null, free: 0, running: 0, held: orders.length });
+    const held = orders.length;
+    this.#lanes.set(id, { answer: null, free: 0, running: 0, held, isRetired: false });
     for (const order of orders) this.#assign(order, id);
     const close = () => {
       this.#lanes.delete(id);

@@ -11,9 +11,11 @@ import type {
   OperationRecord,
   QueueRecord,
   QueueSettings,
+  TaskParts,
   TaskRecord,
   TaskSpec,
 } from "../core/model.ts";
+import { specOf } from "../core/model.ts";
 import { queueObjectName } from "../core/names.ts";
 import type { Result } from "../core/result.ts";
 import type { Env, Exports } from "../env.ts";
@@ -26,7 +28,13 @@ import { missingEntity, missingQueue } from "./task-table.ts";
 import { Waker } from "./waker.ts";
 
 /** How often the leases of running attempts are looked at. */
-const RENEW_EVERY_MS = 8_000;
+const RENEW_EVERY_MS = 3_000;
+/**
+ * A turn of at least so many operations makes the next one wait a little, so that more share its
+ * commit: under load the fsync counts for more than the wait. A quiet queue never waits.
+ */
+const BUSY_TURN_OPERATIONS = 8;
+const BUSY_GATHER_MS = 2;
 /** How long an alarm stays open for the attempts it started, to spare a watchdog alarm. */
 const ALARM_LINGER_MS = 5_000;
 
@@ -47,7 +55,10 @@ export class QueueObject extends DurableObject<Env> implements QueueAdmin, Queue
   #reports: (() => void)[] = [];
   #operations: ((nowUs: number) => void)[] = [];
   #turnScheduled = false;
-  #renewing = false;
+  #gatherMs = 0;
+  #renewTimer: ReturnType<typeof setTimeout> | null = null;
+  /** The overrides that the present lanes were opened with, as JSON. */
+  #laneOverrides = "";
   /** Ends the wait of an alarm for the attempts it started; null while no alarm waits. */
   #endLinger: (() => void) | null = null;
 
@@ -79,7 +90,8 @@ export class QueueObject extends DurableObject<Env> implements QueueAdmin, Queue
     return this.#engine?.getQueue() ?? missingQueue();
   }
 
-  async createTask(spec: TaskSpec): Promise<Result<CreatedTask>> {
+  async createTask(...parts: TaskParts): Promise<Result<CreatedTask>> {
+    const spec = specOf(parts);
     return this.#turn((engine, nowUs) => this.#logged("create", engine.createTask(spec, nowUs)));
   }
 
@@ -142,11 +154,13 @@ export class QueueObject extends DurableObject<Env> implements QueueAdmin, Queue
 
   async configure(record: Pick<QueueRecord, "name" | "settings">): Promise<Result<QueueRecord>> {
     if (this.#engine === null) this.#open();
-    return this.#turn((engine, nowUs) => engine.configure(record.name, record.settings, nowUs));
+    return this.#turn((engine, nowUs) =>
+      this.#configured(engine.configure(record.name, record.settings, nowUs)),
+    );
   }
 
   async updateSettings(settings: QueueSettings): Promise<Result<QueueRecord>> {
-    return this.#turn((engine, nowUs) => engine.updateSettings(settings, nowUs));
+    return this.#turn((engine, nowUs) => this.#configured(engine.updateSettings(settings, nowUs)));
   }
 
   async pause(): Promise<Result<QueueRecord>> {
@@ -163,6 +177,8 @@ export class QueueObject extends DurableObject<Env> implements QueueAdmin, Queue
 
   async destroy(): Promise<void> {
     this.#engine = null;
+    this.#lanes.retire();
+    this.#keepRenewing(false);
     this.#waker.forget();
     await this.ctx.storage.deleteAll();
   }
@@ -173,7 +189,9 @@ export class QueueObject extends DurableObject<Env> implements QueueAdmin, Queue
     return new Promise((answer) => {
       this.#reports.push(() => {
         const nowUs = this.clock();
-        for (const outcome of report.outcomes) this.#settle(outcome, nowUs);
+        for (const outcome of report.outcomes) {
+          this.#guarded(() => this.#settle(outcome, nowUs));
+        }
         const own = report.incarnation === this.#incarnation;
         if (!own || !this.#lanes.park(report, answer)) answer([]);
       });
@@ -195,7 +213,9 @@ export class QueueObject extends DurableObject<Env> implements QueueAdmin, Queue
     this.#waker.fired();
     if (info?.isRetry === true) this.#waker.guard(nowUs);
     else this.#waker.holdAlarms(true);
-    if (!this.#engine.isBusy(nowUs)) this.#engine.startTombstoneSweep();
+    this.#guarded(() => {
+      if (this.#engine?.isBusy(nowUs) === false) this.#engine.startTombstoneSweep(nowUs);
+    });
     this.#runTurn();
     if (this.#engine?.hasOwnFlights === true) await this.#linger();
     this.#waker.holdAlarms(false);
@@ -237,7 +257,7 @@ export class QueueObject extends DurableObject<Env> implements QueueAdmin, Queue
   #schedule(): void {
     if (this.#turnScheduled) return;
     this.#turnScheduled = true;
-    setTimeout(() => this.#runTurn(), 0);
+    setTimeout(() => this.#runTurn(), this.#gatherMs);
   }
 
   /** One turn: outcomes first, since they make room, then what callers asked, then what is due. */
@@ -247,8 +267,11 @@ export class QueueObject extends DurableObject<Env> implements QueueAdmin, Queue
     const operations = this.#operations;
     this.#reports = [];
     this.#operations = [];
+    this.#gatherMs = operations.length >= BUSY_TURN_OPERATIONS ? BUSY_GATHER_MS : 0;
     for (const report of reports) report();
-    if (this.#engine !== null) this.#engine.capacity = this.#lanes.capacity;
+    if (this.#engine !== null) {
+      this.#engine.capacity = this.#lanes.capacity - this.#engine.waitingOrders;
+    }
     const nowUs = this.clock();
     for (const operation of operations) operation(nowUs);
     if (this.#engine === null) this.#lanes.give([]);
@@ -256,23 +279,37 @@ export class QueueObject extends DurableObject<Env> implements QueueAdmin, Queue
   }
 
   #advance(engine: Engine, nowUs: number): void {
-    try {
+    const isSound = this.#guarded(() => {
       engine.tick(nowUs);
       engine.sweep(nowUs);
+    });
+    this.#lanes.give(engine.takeOrders(this.#lanes.capacity));
+    this.#keepRenewing(engine.hasOwnFlights);
+    // Not armed for what just failed: that time has come already, and would come again at once.
+    if (isSound) this.#arm();
+  }
+
+  /**
+   * Runs a step that only a bug can break; false if it did. The watchdog alarm tries again then, what
+   * is stored stays as it is, and whatever else the turn has to do is done.
+   */
+  #guarded(step: () => void): boolean {
+    try {
+      step();
+      return true;
     } catch (error) {
-      // A bug; the watchdog alarm tries again, and what is stored stays as it is.
       console.error(JSON.stringify({ severity: "ERROR", message: String(error) }));
-      this.#waker.guard(nowUs);
+      this.#waker.guard(this.clock());
+      return false;
     }
-    this.#lanes.give(engine.takeOrders());
-    if (engine.hasOwnFlights) this.#keepRenewing();
-    this.#arm();
   }
 
   #arm(): void {
     const engine = this.#engine;
-    if (engine === null) return;
-    const nowUs = this.clock();
+    if (engine !== null) this.#guarded(() => this.#armFor(engine, this.clock()));
+  }
+
+  #armFor(engine: Engine, nowUs: number): void {
     const wakeAtUs = engine.wakeAtUs(nowUs);
     this.#waker.arm(nowUs, wakeAtUs, engine.isBusy(nowUs));
     // An alarm that lingers only waits for attempts: it ends when they do, or to let a time be set.
@@ -280,19 +317,35 @@ export class QueueObject extends DurableObject<Env> implements QueueAdmin, Queue
     if (!engine.hasOwnFlights || soon) this.#endLinger?.();
   }
 
-  #keepRenewing(): void {
-    if (this.#renewing) return;
-    this.#renewing = true;
-    setTimeout(() => {
-      this.#renewing = false;
-      const engine = this.#engine;
-      if (engine === null || !engine.hasOwnFlights) return;
-      engine.renew(this.clock());
-      this.#keepRenewing();
-    }, RENEW_EVERY_MS);
+  /** A timer keeps the object in memory, which is billed: none runs while there is nothing to renew. */
+  #keepRenewing(isNeeded: boolean): void {
+    if (!isNeeded) {
+      if (this.#renewTimer !== null) clearTimeout(this.#renewTimer);
+      this.#renewTimer = null;
+    } else if (this.#renewTimer === null) {
+      this.#renewTimer = setTimeout(() => this.#renew(), RENEW_EVERY_MS);
+    }
+  }
+
+  #renew(): void {
+    this.#renewTimer = null;
+    const engine = this.#engine;
+    if (engine === null) return;
+    this.#guarded(() => engine.renew(this.clock()));
+    this.#keepRenewing(engine.hasOwnFlights);
   }
 
   // --- lanes ---------------------------------------------------------------------------------
+
+  /** Attempts that begin from now on follow the overrides of now: in new lanes, if they changed. */
+  #configured(result: Result<QueueRecord>): Result<QueueRecord> {
+    if (!result.ok) return result;
+    const { httpTarget, appEngineRoutingOverride } = result.value.settings;
+    const overrides = JSON.stringify([httpTarget, appEngineRoutingOverride]);
+    if (overrides !== this.#laneOverrides) this.#lanes.retire();
+    this.#laneOverrides = overrides;
+    return result;
+  }
 
   async #openLane(lane: number, orders: readonly AttemptOrder[]): Promise<void> {
     const queue = this.#engine?.queue;

@@ -9,6 +9,7 @@ import type {
   OperationRecord,
   QueueRecord,
   QueueSettings,
+  TaskParts,
   TaskRecord,
   TaskSpec,
 } from "../core/model.ts";
@@ -20,7 +21,7 @@ export interface QueueService {
   getQueue(): Promise<Result<QueueRecord>>;
 
   /** Stores one task durably. NOT_FOUND (no queue), ALREADY_EXISTS (live or tombstoned name). */
-  createTask(spec: TaskSpec): Promise<Result<CreatedTask>>;
+  createTask(...parts: TaskParts): Promise<Result<CreatedTask>>;
   /** Stores many in one commit, not atomic: one result for each, in order. The outer failure: no queue. */
   createTasks(specs: readonly TaskSpec[]): Promise<Result<readonly Result<CreatedTask>[]>>;
 

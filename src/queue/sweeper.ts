@@ -7,18 +7,25 @@ import type { Place, Store } from "./store.ts";
 
 /** Rows looked at in one run. */
 const SLICE_ROWS = 2000;
-/** Tombstones are swept at most this often. */
+/** Tombstones are swept at most this often, unless an alarm comes along that has nothing to do. */
 const TOMBSTONE_SWEEP_US = 3600e6;
+/** How long after a sweep such an alarm does not begin another: each reads all tombstones. */
+const TOMBSTONE_REST_US = 900e6;
+/** Expired tasks are removed at most this often: each pass reads all tasks. */
+const REMOVAL_REST_US = 3600e6;
 
 export class Sweeper {
   readonly #store: Store;
   readonly #flights: Flights;
   /** Where the pass over the tasks stands; null while there is none. */
   #taskCursor: Place | null = null;
+  /** When the next pass over the tasks may begin on its own. */
+  restsUntilUs = Number.NEGATIVE_INFINITY;
   /** Where the pass over the tombstones stands; null while there is none. */
   #nameCursor: string | null = null;
   /** When the next pass over the tombstones begins; null: not known yet. */
   #nextNamesUs: number | null = null;
+  #namesSweptUs = Number.NEGATIVE_INFINITY;
 
   constructor(store: Store, flights: Flights) {
     this.#store = store;
@@ -35,8 +42,8 @@ export class Sweeper {
   }
 
   /** Begins a pass over the tombstones: the shell calls it when an alarm found nothing else to do. */
-  startTombstones(): void {
-    this.#nameCursor ??= "";
+  startTombstones(nowUs: number): void {
+    if (nowUs - this.#namesSweptUs >= TOMBSTONE_REST_US) this.#nameCursor ??= "";
   }
 
   /** One slice of each pass that is under way. Tasks created before the horizon are removed. */
@@ -79,6 +86,7 @@ export class Sweeper {
       this.noticeTombstone(nowUs);
     }
     this.#taskCursor = places.length < SLICE_ROWS ? null : (places.at(-1) ?? null);
+    if (this.#taskCursor === null) this.restsUntilUs = nowUs + REMOVAL_REST_US;
   }
 
   #removeTombstones(after: string, nowUs: number): void {
@@ -93,5 +101,6 @@ export class Sweeper {
     }
     this.#nameCursor = null;
     this.#nextNamesUs = null;
+    this.#namesSweptUs = nowUs;
   }
 }

@@ -48,9 +48,10 @@ export class Waker {
     this.#held = held;
   }
 
-  /** Sets the watchdog whatever else is known. */
+  /** Makes sure of an alarm within the watchdog's time, also while alarms are held. */
   guard(nowUs: number): void {
-    this.#setAlarm(Math.ceil(nowUs / 1000) + WATCHDOG_MS);
+    const nowMs = Math.ceil(nowUs / 1000);
+    this.#setEarlier(nowMs, nowMs + WATCHDOG_MS);
   }
 
   /** Makes sure the object runs at `wakeAtUs`, and soon enough while it is busy. */
@@ -62,6 +63,10 @@ export class Waker {
     if (alarmMs !== Number.POSITIVE_INFINITY) alarmMs = Math.min(alarmMs, nowMs + HORIZON_MS);
     if (isBusy || isNear) alarmMs = Math.min(alarmMs, nowMs + WATCHDOG_MS);
     if (this.#held || alarmMs === Number.POSITIVE_INFINITY) return;
+    this.#setEarlier(nowMs, alarmMs);
+  }
+
+  #setEarlier(nowMs: number, alarmMs: number): void {
     if (this.#alarmMs !== null && this.#alarmMs < nowMs - STALE_MS) this.#alarmMs = null;
     if (this.#alarmMs === null || alarmMs < this.#alarmMs) this.#setAlarm(alarmMs);
   }

@@ -5,7 +5,7 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, type TestContext, test, vi } from "vitest";
-import { encodeMeta, type QueueSettings, type TaskSpec } from "../../src/core/model.ts";
+import { encodeMeta, partsOf, type QueueSettings, type TaskSpec } from "../../src/core/model.ts";
 import type { Result } from "../../src/core/result.ts";
 import type { Env, StubOf } from "../../src/env.ts";
 import type { QueueObject } from "../../src/queue/queue-object.ts";
@@ -134,7 +134,9 @@ async function createMany(queue: Stub, shapes: readonly Shape[]): Promise<void> 
 async function steadyFlow(queue: Stub, shape: (n: number) => Shape): Promise<void> {
   const created: Promise<unknown>[] = [];
   for (let i = 0; i < 500; i++) {
-    created.push(queue.createTask({ ...shape(i), meta: META, body: BODY }).then(expectOk));
+    created.push(
+      queue.createTask(...partsOf({ ...shape(i), meta: META, body: BODY })).then(expectOk),
+    );
     await pause(20);
   }
   await Promise.all(created);
@@ -149,7 +151,9 @@ async function oneByOne(
   for (let i = 0; i < 5; i++) {
     const { aheadUs = 0, ...named } = shape(i);
     const scheduleTimeUs = (await inObject(queue, (object) => object.clock())) + aheadUs;
-    expectOk(await queue.createTask({ ...named, scheduleTimeUs, meta: META, body: BODY }));
+    expectOk(
+      await queue.createTask(...partsOf({ ...named, scheduleTimeUs, meta: META, body: BODY })),
+    );
     await untilEmpty(queue);
     await fireAlarms(queue);
   }

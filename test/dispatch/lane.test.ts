@@ -1,7 +1,12 @@
 /** The lane loop; queue, targets and clock do exactly what the test says. */
 import { describe, expect, it } from "vitest";
 import type { AttemptOrder, AttemptOutcome } from "../../src/core/attempt.ts";
-import { LANE_ATTEMPTS, LANE_LIFE_MS, REPORT_PATIENCE_MS } from "../../src/core/limits.ts";
+import {
+  LANE_ATTEMPTS,
+  LANE_LIFE_MS,
+  LANE_OFFER_MS,
+  REPORT_PATIENCE_MS,
+} from "../../src/core/limits.ts";
 import { encodeMeta } from "../../src/core/model.ts";
 import { runLane } from "../../src/dispatch/lane.ts";
 import type { LaneReport } from "../../src/queue/service.ts";
@@ -237,6 +242,46 @@ describe("free places", () => {
     expect(rig.mostRunning).toBe(2);
   });
 
+  it("that no report offers are offered while attempts take long", async () => {
+    const rig = new Rig();
+    await rig.start([order(1)], 3);
+    await rig.advance(LANE_OFFER_MS);
+    expect(rig.told(0)).toEqual([]);
+    expect(rig.places(0)).toEqual({ free: 2, running: 1 });
+    await rig.answer(0, [order(2)]);
+    await rig.advance(LANE_OFFER_MS);
+    expect(rig.places(1)).toEqual({ free: 1, running: 2 });
+    await rig.answer(1, [order(3)]);
+    await rig.advance(LANE_OFFER_MS);
+    expect(rig.reports.length).toBe(2);
+  });
+
+  it("cost no call of their own where attempts are short, or a parked report has them", async () => {
+    const rig = new Rig();
+    await rig.start(orders(1, 2), 3);
+    await rig.advance(LANE_OFFER_MS - 1);
+    await rig.end(1);
+    await rig.advance(10 * LANE_OFFER_MS);
+    expect(rig.reports.length).toBe(1);
+    expect(rig.places(0)).toEqual({ free: 2, running: 1 });
+  });
+
+  it("are not offered again to an object that gave nothing, nor to one that is gone", async () => {
+    for (const isGone of [false, true]) {
+      const rig = new Rig();
+      await rig.start([order(1)], 3);
+      await rig.advance(LANE_OFFER_MS);
+      await (isGone ? rig.breakReport(0) : rig.answer(0));
+      await rig.advance(10 * LANE_OFFER_MS);
+      expect(rig.reports.length).toBe(1);
+      await rig.end(1);
+      expect(rig.told(1)).toEqual([1]);
+      await rig.answer(1);
+      expect(rig.hasEnded).toBe(true);
+      expect(rig.timers).toBe(0);
+    }
+  });
+
   it("are none once the lane has lived its time", async () => {
     const rig = new Rig();
     await rig.start(orders(1, 2));
@@ -261,7 +306,7 @@ describe("free places", () => {
 
   it("run out after as many attempts as an invocation should make", async () => {
     const rig = new Rig();
-    const width = 400;
+    const width = 1200;
     await rig.start(orders(0, width), width);
     const offered = [];
     for (let taken = width; ; ) {

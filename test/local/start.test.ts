@@ -1,5 +1,5 @@
 /** `npm start` as its user sees it: first lines, options, restart, Ctrl-C, and what it refuses. */
-import { execFile, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -226,21 +226,22 @@ describe("the end", () => {
   });
 
   test("by Ctrl-C in a terminal, where npm gets the signal too, leaves nothing behind", async () => {
-    const npm = spawn("npm", ["start", "--", "--port", "0", "--data", dataFolder], {
-      detached: true,
-      stdio: ["ignore", "pipe", "inherit"],
-    });
-    let printed = "";
-    for await (const text of npm.stdout.setEncoding("utf8")) {
-      printed += text;
-      if (printed.includes("Ctrl-C ends the server.")) break;
-    }
-    const lock = JSON.parse(readFileSync(join(dataFolder, "server.lock"), "utf8"));
-    process.kill(-(npm.pid ?? 0), "SIGINT");
-    await once(npm, "exit");
-    expect(isAlive(lock.server)).toBe(false);
-    expect(isAlive(lock.workerd)).toBe(false);
-    expect(existsSync(join(dataFolder, "server.lock"))).toBe(false);
+    const run = await npmStart();
+    process.kill(-(run.npm.pid ?? 0), "SIGINT");
+    await expectNothingLeft(run);
+  });
+
+  test.each(["SIGINT", "SIGTERM"] as const)("by %s to npm alone, too", async (signal) => {
+    const run = await npmStart();
+    run.npm.kill(signal);
+    await expectNothingLeft(run);
+  });
+
+  test("by a kill takes workerd along, and the next start has port and data folder", async () => {
+    const killed = await start();
+    expect(await killed.stop("SIGKILL")).toMatchObject({ signal: "SIGKILL" });
+    const next = await start(["--port", String(killed.port)]);
+    expect((await fetch(`${next.url}/healthz`)).status).toBe(200);
   });
 
   test("of workerd is the end of the server, and an error", async () => {
@@ -251,6 +252,35 @@ describe("the end", () => {
     expect(existsSync(join(dataFolder, "server.lock"))).toBe(false);
   });
 });
+
+interface NpmRun {
+  readonly npm: ChildProcess;
+  readonly lock: { readonly server: number; readonly workerd: number };
+}
+
+/** `npm start` in a process group of its own, once it serves. */
+async function npmStart(): Promise<NpmRun> {
+  const npm = spawn("npm", ["start", "--", "--port", "0", "--data", dataFolder], {
+    detached: true,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  await new Promise<void>((resolve) => {
+    let printed = "";
+    npm.stdout.setEncoding("utf8").on("data", (text: string) => {
+      printed += text;
+      if (printed.includes("Ctrl-C ends the server.")) resolve();
+    });
+  });
+  return { npm, lock: JSON.parse(readFileSync(join(dataFolder, "server.lock"), "utf8")) };
+}
+
+/** The output of npm is closed once all that could write to it have ended. */
+async function expectNothingLeft({ npm, lock }: NpmRun): Promise<void> {
+  await once(npm, "close");
+  expect(isAlive(lock.server)).toBe(false);
+  expect(isAlive(lock.workerd)).toBe(false);
+  expect(existsSync(join(dataFolder, "server.lock"))).toBe(false);
+}
 
 test("a taken port is named, and the other program stays", async () => {
   const other = createServer();

@@ -217,6 +217,15 @@ describe("tasks:batchDelete", () => {
     expect(await ok("POST", `/v2/${queue}/tasks:batchDelete`, request)).toEqual(first);
   });
 
+  it("deletes under a request id that a batchCreate had", async () => {
+    const queue = await createQueue();
+    const names = [`${queue}/tasks/a`];
+    const requests = [httpTask({ name: names[0] })];
+    await ok("POST", `/v2/${queue}/tasks:batchCreate`, { requestId: "once", requests });
+    await ok("POST", `/v2/${queue}/tasks:batchDelete`, { requestId: "once", names });
+    expect(await taskNames(queue)).toEqual([]);
+  });
+
   it("keeps its operation however long the failures' texts are", async () => {
     const queue = await createQueue();
     const names = Array.from({ length: 1000 }, () => `${queue}/tasks/${"ä".repeat(600)}`);

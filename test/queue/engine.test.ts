@@ -1,8 +1,9 @@
 /** The lifecycle, arrow by arrow, each once more across a restart of the object. */
 
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { encodeMeta } from "../../src/core/model.ts";
 import { LEASE_US } from "../../src/queue/flights.ts";
+import { Store } from "../../src/queue/store.ts";
 import { error, value, withEngine } from "../support/engine.ts";
 import {
   DAY,
@@ -122,6 +123,21 @@ describe("names", () => {
       ),
   );
 
+  it("alarms that find nothing to do do not read all tombstones each time", () =>
+    withEngine((rig) => {
+      const reads = vi.spyOn(Store.prototype, "tombstonesAfter");
+      rig.create({ id: "a" });
+      for (const order of rig.engine.takeOrders()) rig.respond(order, 200);
+      for (let alarm = 0; alarm < 30; alarm++) {
+        rig.engine.startTombstoneSweep(rig.now);
+        rig.engine.sweep(rig.now);
+        rig.advance(25 * SECOND);
+      }
+      expect(rig.count("tombstone")).toBe(1);
+      expect(reads.mock.calls.length).toBeLessThanOrEqual(3);
+      reads.mockRestore();
+    }));
+
   it("tombstones are swept once their time is over", () =>
     withEngine((rig) => {
       for (const id of ["a", "b", "c"]) rig.create({ id });
@@ -233,6 +249,16 @@ describe("outcomes", () => {
       const { id } = rig.create();
       rig.respond(rig.engine.takeOrders()[0]!, 503, 20 * SECOND);
       expect(value(rig.engine.getTask(id, false, rig.now)).scheduleTimeUs).toBe(NOW + 20 * SECOND);
+    }));
+
+  it("Retry-After counts from the response also where the attempt was forced", () =>
+    withEngine((rig) => {
+      const { id } = rig.create({ scheduleTimeUs: NOW + HOUR });
+      value(rig.engine.runTask(id, false, rig.now));
+      const [order] = rig.engine.takeOrders();
+      rig.advance(15 * SECOND);
+      rig.respond(order!, 503, 20 * SECOND);
+      expect(value(rig.engine.getTask(id, false, rig.now)).scheduleTimeUs).toBe(NOW + 35 * SECOND);
     }));
 
   it("gives up after the last attempt", () =>
@@ -509,6 +535,42 @@ describe("run", () => {
       expect(rig.respond(second!, 200)).toMatchObject({ result: "completed" });
     }));
 
+  it("takes the place of a task that is due", () =>
+    withEngine((rig) => {
+      rig.engine.capacity = 0;
+      const due = rig.create();
+      const { id } = rig.create({ scheduleTimeUs: NOW + HOUR });
+      rig.engine.capacity = 1;
+      value(rig.engine.runTask(id, false, rig.now));
+      rig.engine.tick(rig.now);
+      expect(rig.engine.takeOrders().map((order) => order.taskId)).toEqual([id]);
+      expect(rig.tick().map((order) => order.taskId)).toEqual([due.id]);
+    }));
+
+  it("called again before the attempt began makes one attempt of it", () =>
+    withEngine((rig) => {
+      const { id } = rig.create({ scheduleTimeUs: NOW + HOUR });
+      value(rig.engine.runTask(id, false, rig.now));
+      value(rig.engine.runTask(id, false, rig.now));
+      rig.engine.tick(rig.now);
+      expect(rig.engine.takeOrders().map((order) => order.attempt)).toEqual([2]);
+    }));
+
+  it("waits for a lane with its lease renewed, until it is deleted", () =>
+    withEngine((rig) => {
+      const ids = [1, 2, 3].map(() => rig.create({ scheduleTimeUs: NOW + HOUR }).id);
+      for (const id of ids) value(rig.engine.runTask(id, false, rig.now));
+      expect(rig.engine.takeOrders(1).map((order) => order.taskId)).toEqual([ids[0]]);
+      expect(rig.engine.waitingOrders).toBe(2);
+      for (let renewals = 0; renewals < 5; renewals++) {
+        rig.advance(10 * SECOND);
+        rig.engine.renew(rig.now);
+      }
+      value(rig.engine.deleteTask(ids[1]!, rig.now));
+      rig.engine.tick(rig.now);
+      expect(rig.engine.takeOrders(1).map((order) => order.taskId)).toEqual([ids[2]]);
+    }));
+
   it("a finished task cannot be run", () =>
     withEngine((rig) => {
       const { id } = rig.create();
@@ -529,6 +591,20 @@ describe("removal", () => {
       rig.advance(HOUR);
       expect(rig.tick()).toEqual([]);
     }));
+
+  it.each(["delete", "purge"] as const)(
+    "%s in the turn that claims the attempt means that it never begins, and frees its place",
+    (how) =>
+      withEngine((rig) => {
+        rig.engine.capacity = 1;
+        const { id } = rig.create();
+        if (how === "delete") value(rig.engine.deleteTask(id, rig.now));
+        else value(rig.engine.purge(rig.now));
+        const next = rig.create();
+        rig.engine.tick(rig.now);
+        expect(rig.engine.takeOrders().map((order) => order.taskId)).toEqual([next.id]);
+      }),
+  );
 
   it("purge hides everything created before it at once, and removes the rows in slices", () =>
     withEngine((rig) => {
@@ -575,7 +651,53 @@ describe("removal", () => {
   );
 });
 
+describe("a paused queue", () => {
+  it("wakes for its expired tasks hourly at most", () =>
+    withEngine((rig) => {
+      rig.engine.pause();
+      for (let index = 0; index < 100; index++) {
+        rig.create();
+        rig.advance(SECOND);
+      }
+      const wakes: number[] = [];
+      while (rig.count("task") > 0) {
+        rig.now = rig.engine.wakeAtUs(rig.now);
+        wakes.push(rig.now);
+        rig.engine.tick(rig.now);
+        rig.engine.sweep(rig.now);
+      }
+      expect(wakes).toEqual([NOW + 31 * DAY + 1, NOW + 31 * DAY + 1 + HOUR]);
+      expect(rig.engine.wakeAtUs(rig.now)).toBe(Number.POSITIVE_INFINITY);
+    }));
+});
+
 describe("lists", () => {
+  it("look at a bounded number of purged rows in a call", () =>
+    withEngine((rig) => {
+      rig.sql.exec(
+        `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30000)
+         INSERT INTO task(at, seq, meta) SELECT ? + i, ? - i, '{}' FROM n`,
+        NOW,
+        NOW,
+      );
+      value(rig.engine.purge(rig.now));
+      const { id } = rig.create({ scheduleTimeUs: NOW + SECOND });
+      const rows = vi.spyOn(Store.prototype, "tasksAfter");
+      const pages: string[][] = [];
+      let cursor: { scheduleTimeUs: number; sequence: number } | undefined;
+      do {
+        const page = value(rig.engine.listTasks(1, cursor, false, rig.now));
+        pages.push(page.tasks.map((task) => task.id));
+        cursor = page.next;
+        const looked = rows.mock.results.reduce((sum, { value: found }) => sum + found.length, 0);
+        expect(looked).toBeLessThanOrEqual(10_200);
+        expect(rows.mock.calls.length).toBeLessThan(60);
+        rows.mockClear();
+      } while (cursor !== undefined);
+      rows.mockRestore();
+      expect(pages).toEqual([[], [], [id]]);
+    }));
+
   it("pages through everything once, whatever is written between the pages", () =>
     withEngine((rig) => {
       rig.engine.pause();

@@ -10,10 +10,11 @@ import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { QueueName, QueueSettings } from "../../src/core/model.ts";
 import type { Env } from "../../src/env.ts";
+import { Engine } from "../../src/queue/engine.ts";
 import type { QueueObject } from "../../src/queue/queue-object.ts";
 import { queueStub } from "../../src/stubs.ts";
 import { error, value } from "../support/engine.ts";
-import { DAY, settings, taskSpec, uniqueQueue } from "../support/factory.ts";
+import { DAY, settings, taskParts, taskSpec, uniqueQueue } from "../support/factory.ts";
 import { RecordingTarget } from "../support/recording-target.ts";
 
 const bindings = env as unknown as Env;
@@ -44,6 +45,27 @@ function inside<T>(
   return runInDurableObject(stub, look);
 }
 
+/** The timers that are set from now on and have neither fired nor been cleared. */
+function watchTimers(): ReadonlyMap<unknown, number> {
+  const timers = new Map<unknown, number>();
+  const set = globalThis.setTimeout as unknown as (run: () => void, delayMs: number) => number;
+  const clear = globalThis.clearTimeout;
+  const spied = (run: () => void, delayMs: number) => {
+    const timer = set(() => {
+      run();
+      timers.delete(timer);
+    }, delayMs);
+    timers.set(timer, delayMs);
+    return timer;
+  };
+  vi.spyOn(globalThis, "setTimeout").mockImplementation(spied as never);
+  vi.spyOn(globalThis, "clearTimeout").mockImplementation((timer) => {
+    timers.delete(timer);
+    clear(timer as never);
+  });
+  return timers;
+}
+
 const alarm = () => inside((_object, state) => state.storage.getAlarm());
 const evict = () => evictDurableObject(queue() as unknown as DurableObjectStub<QueueObject>);
 const fire = () => runDurableObjectAlarm(queue() as unknown as DurableObjectStub<QueueObject>);
@@ -52,7 +74,7 @@ describe("an object that holds no queue", () => {
   it("answers NOT_FOUND to everything and keeps no tables", async () => {
     const answers = [
       await queue().getQueue(),
-      await queue().createTask(taskSpec()),
+      await queue().createTask(...taskParts()),
       await queue().createTasks([taskSpec()]),
       await queue().getTask("a", false),
       await queue().listTasks({ pageSize: 1, withBody: false }),
@@ -77,13 +99,15 @@ describe("an object that holds no queue", () => {
 
   it("is what a destroyed queue leaves, alarm and all", async () => {
     await makeQueue();
-    value(await queue().createTask(taskSpec({ scheduleTimeUs: (Date.now() + DAY / 1000) * 1000 })));
+    value(
+      await queue().createTask(...taskParts({ scheduleTimeUs: (Date.now() + DAY / 1000) * 1000 })),
+    );
     expect(await alarm()).not.toBeNull();
     await queue().destroy();
     expect(error(await queue().getQueue()).code).toBe("NOT_FOUND");
     expect(await alarm()).toBeNull();
     await evict();
-    expect(error(await queue().createTask(taskSpec())).code).toBe("NOT_FOUND");
+    expect(error(await queue().createTask(...taskParts())).code).toBe("NOT_FOUND");
     await makeQueue();
     expect(value(await queue().listTasks({ pageSize: 9, withBody: false })).tasks).toEqual([]);
   });
@@ -92,7 +116,7 @@ describe("an object that holds no queue", () => {
 describe("dispatch", () => {
   it("makes the attempt in the turn that stores the task, and forgets it on success", async () => {
     await makeQueue();
-    const { id } = value(await queue().createTask(taskSpec()));
+    const { id } = value(await queue().createTask(...taskParts()));
     const request = await target.next();
     expect(request.url).toBe("https://example.com/hook");
     expect(request.headers.get("x-cloudtasks-taskname")).toBe(id);
@@ -104,7 +128,7 @@ describe("dispatch", () => {
 
   it("retries after a failure by itself", async () => {
     await makeQueue();
-    value(await queue().createTask(taskSpec()));
+    value(await queue().createTask(...taskParts()));
     (await target.next()).respond(500);
     const second = await target.next();
     expect(second.headers.get("x-cloudtasks-taskretrycount")).toBe("1");
@@ -115,7 +139,7 @@ describe("dispatch", () => {
   it("fires at the schedule time by an alarm that an eviction does not lose", async () => {
     await makeQueue();
     const at = Date.now() + 3600_000;
-    const { id } = value(await queue().createTask(taskSpec({ scheduleTimeUs: at * 1000 })));
+    const { id } = value(await queue().createTask(...taskParts({ scheduleTimeUs: at * 1000 })));
     expect(await alarm()).toBe(at);
     await evict();
     expect(await alarm()).toBe(at);
@@ -139,7 +163,7 @@ describe("dispatch", () => {
       [-1000, base - 1000],
       [500, base - 1000],
     ] as const) {
-      value(await queue().createTask(taskSpec({ scheduleTimeUs: (base + offset) * 1000 })));
+      value(await queue().createTask(...taskParts({ scheduleTimeUs: (base + offset) * 1000 })));
       expect(await alarm()).toBe(expected);
     }
   });
@@ -147,7 +171,7 @@ describe("dispatch", () => {
   it("keeps a watchdog alarm while an attempt runs", async () => {
     await makeQueue();
     const before = Date.now();
-    value(await queue().createTask(taskSpec()));
+    value(await queue().createTask(...taskParts()));
     const request = await target.next();
     const watchdog = await alarm();
     expect(watchdog).toBeGreaterThan(before + 20_000);
@@ -157,7 +181,7 @@ describe("dispatch", () => {
 
   it("an attempt that ran when the object died is neither forgotten nor repeated", async () => {
     await makeQueue();
-    const { id } = value(await queue().createTask(taskSpec()));
+    const { id } = value(await queue().createTask(...taskParts()));
     const request = await target.next();
     await abortAllDurableObjects();
     expect(value(await queue().getTask(id, false)).dispatchCount).toBe(1);
@@ -171,7 +195,7 @@ describe("dispatch", () => {
   it("an alarm that was lost is set again by the next life", async () => {
     await makeQueue();
     const at = Date.now() + 3600_000;
-    value(await queue().createTask(taskSpec({ scheduleTimeUs: at * 1000 })));
+    value(await queue().createTask(...taskParts({ scheduleTimeUs: at * 1000 })));
     await inside((_object, state) => state.storage.deleteAlarm());
     await evict();
     await queue().getQueue();
@@ -189,7 +213,7 @@ describe("dispatch", () => {
   it("pause stops what has not begun, resume goes on at once", async () => {
     await makeQueue();
     value(await queue().pause());
-    value(await queue().createTask(taskSpec()));
+    value(await queue().createTask(...taskParts()));
     expect(target.count).toBe(0);
     value(await queue().resume());
     (await target.next()).respond(200);
@@ -209,16 +233,120 @@ describe("dispatch", () => {
     expect(target.count).toBe(300);
   });
 
+  it("long attempts that begin one by one fill the places of their calls", async () => {
+    await makeQueue();
+    for (let index = 0; index < 60; index++) value(await queue().createTask(...taskParts()));
+    const requests = await target.take(60);
+    for (const request of requests) request.respond(200);
+  });
+
+  it("RunTask opens no call beyond the 32: what finds no place waits for one", async () => {
+    await makeQueue();
+    value(await queue().createTasks(Array.from({ length: 192 }, () => taskSpec())));
+    const first = await target.take(192);
+    value(await queue().createTask(...taskParts({ id: "forced" })));
+    value(await queue().runTask("forced", false));
+    value(await queue().getTask("forced", false));
+    expect(target.count).toBe(192);
+    first[100]?.respond(200);
+    const forced = await target.next();
+    expect(forced.headers.get("x-cloudtasks-taskname")).toBe("forced");
+    for (const request of [...first, forced]) request.respond(200);
+  });
+
+  it("new overrides count for every attempt that begins after them", async () => {
+    await makeQueue();
+    value(await queue().createTasks([taskSpec(), taskSpec()]));
+    const [long, short] = await target.take(2);
+    short?.respond(200);
+    await vi.waitFor(async () =>
+      expect(value(await queue().listTasks({ pageSize: 9, withBody: false })).tasks.length).toBe(1),
+    );
+    const uriOverride = { host: "new.example.com", enforceMode: "ALWAYS" } as const;
+    value(await queue().updateSettings(settings({ httpTarget: { uriOverride } })));
+    value(await queue().createTask(...taskParts()));
+    const next = await target.next();
+    expect(new URL(next.url).host).toBe("new.example.com");
+    for (const request of [long, next]) request?.respond(200);
+  });
+
+  it("leaves no timer behind: it would be billed", async () => {
+    await makeQueue();
+    const timers = watchTimers();
+    value(await queue().createTask(...taskParts()));
+    (await target.next()).respond(200);
+    await vi.waitFor(() => expect([...timers.values()]).toEqual([]));
+  });
+
   it("a long attempt does not keep free places of its call from others", async () => {
     await makeQueue();
-    value(await queue().createTask(taskSpec()));
+    value(await queue().createTask(...taskParts()));
     const long = await target.next();
     for (let index = 0; index < 40; index++) {
-      value(await queue().createTask(taskSpec()));
+      value(await queue().createTask(...taskParts()));
       (await target.next()).respond(200);
     }
     long.respond(200);
   });
+});
+
+describe("a bug", () => {
+  const plant = (method: "isBusy" | "recordOutcome" | "sweep" | "wakeAtUs") =>
+    vi.spyOn(Engine.prototype, method).mockImplementation(() => {
+      throw new Error("planted");
+    });
+  beforeEach(() => {
+    vi.spyOn(console, "error").mockImplementation(() => undefined);
+  });
+
+  it("met by one report leaves the rest of the turn alone", async () => {
+    await makeQueue();
+    const planted = plant("recordOutcome");
+    const end = { kind: "timeout" } as const;
+    const outcomes = [{ scheduleTimeUs: 1, sequence: 1, attempt: 1, end }];
+    const [orders, created] = await Promise.all([
+      queue().report({ lane: 9, incarnation: "x", outcomes, free: 1, running: 0 }),
+      queue().createTask(...taskParts({ scheduleTimeUs: (Date.now() + 3600_000) * 1000 })),
+    ]);
+    expect([...orders]).toEqual([]);
+    expect(created.ok).toBe(true);
+    expect(planted).toHaveBeenCalled();
+  });
+
+  it.each(["sweep", "wakeAtUs"] as const)(
+    "that stays (in %s) is tried again by the watchdog, not at once for ever",
+    async (method) => {
+      await makeQueue();
+      const timers = watchTimers();
+      const planted = plant(method);
+      value(
+        await queue().createTask(...taskParts({ scheduleTimeUs: (Date.now() + 3600_000) * 1000 })),
+      );
+      value(await queue().purge());
+      await vi.waitFor(() => expect([...timers.values()]).toEqual([]));
+      expect(planted.mock.calls.length).toBeLessThan(10);
+      expect(await alarm()).toBeLessThanOrEqual(Date.now() + 25_000);
+    },
+  );
+
+  it.each(["isBusy", "sweep", "wakeAtUs"] as const)(
+    "met by an alarm (in %s) does not make it throw, and another is set",
+    async (method) => {
+      await makeQueue();
+      const planted = plant(method);
+      await inside(async (object, state) => {
+        await object.alarm();
+        expect(planted).toHaveBeenCalled();
+        expect(await state.storage.getAlarm()).toBeGreaterThan(Date.now());
+        planted.mockRestore();
+        await state.storage.deleteAlarm();
+        await object.alarm();
+        const scheduleTimeUs = (Date.now() + 3600_000) * 1000;
+        value(await object.createTask(...taskParts({ scheduleTimeUs })));
+        expect(await state.storage.getAlarm()).toBe(scheduleTimeUs / 1000);
+      });
+    },
+  );
 });
 
 describe("logs", () => {
@@ -233,7 +361,7 @@ describe("logs", () => {
     const body = new TextEncoder().encode("a secret");
     for (let index = 0; index < 2; index++) {
       const at = (Date.now() + 3600_000) * 1000;
-      value(await queue().createTask(taskSpec({ body, scheduleTimeUs: at, id: `t${index}` })));
+      value(await queue().createTask(...taskParts({ body, scheduleTimeUs: at, id: `t${index}` })));
     }
     value(await queue().deleteTask("t0"));
     expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual([
@@ -249,7 +377,7 @@ describe("turns", () => {
     await makeQueue();
     const scheduleTimeUs = (Date.now() + 3600_000) * 1000;
     const answers = await Promise.all(
-      ["a", "b", "a"].map((id) => queue().createTask(taskSpec({ id, scheduleTimeUs }))),
+      ["a", "b", "a"].map((id) => queue().createTask(...taskParts({ id, scheduleTimeUs }))),
     );
     expect(answers.map((answer) => answer.ok)).toEqual([true, true, false]);
   });

@@ -1,6 +1,12 @@
 /** Makes legal things for tests; a test states only what it is about. */
-import type { QueueName, QueueSettings, TaskMeta, TaskSpec } from "../../src/core/model.ts";
-import { encodeMeta } from "../../src/core/model.ts";
+import type {
+  QueueName,
+  QueueSettings,
+  TaskMeta,
+  TaskParts,
+  TaskSpec,
+} from "../../src/core/model.ts";
+import { encodeMeta, partsOf } from "../../src/core/model.ts";
 
 export const SECOND = 1e6;
 export const MINUTE = 60 * SECOND;
@@ -54,4 +60,9 @@ export function httpMeta(changes: Partial<TaskMeta> = {}): TaskMeta {
 /** A small HTTP task that is due now. */
 export function taskSpec(changes: Partial<TaskSpec> = {}): TaskSpec {
   return { meta: encodeMeta(httpMeta()), ...changes };
+}
+
+/** The same, in the parts that travel to the queue's object. */
+export function taskParts(changes: Partial<TaskSpec> = {}): TaskParts {
+  return partsOf(taskSpec(changes));
 }

@@ -50,11 +50,12 @@ export async function batchCreateTasks(call: Call): Answer {
   const input = call.dialect.readBatchCreate(json.value);
   if (!input.ok) return input;
   const { parent, requests, requestId } = input.value;
+  const key = requestKey("batchCreate", requestId);
   const problem =
     checkBatch(requests.length, MAX_CREATES, "requests", requestId) ??
     checkParents([parent, ...requests.map((request) => request.parent)], call);
   if (problem !== undefined) return problem;
-  const earlier = await earlierOperation(call, requestId);
+  const earlier = await earlierOperation(call, key);
   if (earlier !== undefined) return earlier;
 
   const drafts = requests.map(({ task }, index) =>
@@ -65,7 +66,7 @@ export async function batchCreateTasks(call: Call): Answer {
     valid.map(({ spec }) => spec),
   );
   if (!results.ok) return results;
-  return finish(call, requestId, creationOf(drafts, results.value, requests));
+  return finish(call, key, creationOf(drafts, results.value, requests));
 }
 
 /** What a batch came to: failures by index, and what was created. */
@@ -104,18 +105,19 @@ export async function batchDeleteTasks(call: Call): Answer {
   const message = readMessage(batchDeleteSchema, json.value, "");
   if (!message.ok) return message;
   const { parent = "", requestId = "" } = message.value;
+  const key = requestKey("batchDelete", requestId);
   const names = (message.value.names ?? []).map((name) => name ?? "");
   const problem =
     checkBatch(names.length, MAX_DELETES, "names", requestId) ?? checkParents([parent], call);
   if (problem !== undefined) return problem;
-  const earlier = await earlierOperation(call, requestId);
+  const earlier = await earlierOperation(call, key);
   if (earlier !== undefined) return earlier;
 
   const ids = names.map((name, index) => readName(name, index, queuePath(call.resource)));
   const valid = ids.flatMap((id) => (id.ok ? [id.value] : []));
   const results = await queueStub(call.env, call.resource).deleteTasks(valid);
   if (!results.ok) return results;
-  return finish(call, requestId, deletionOf(ids, results.value));
+  return finish(call, key, deletionOf(ids, results.value));
 }
 
 function readName(name: string, index: number, queue: string): Result<string> {
@@ -173,13 +175,21 @@ function checkParents(parents: readonly string[], { resource }: Call): Result<ne
   );
 }
 
-/** The operation that an earlier call with this request id made, if there was one. */
+/**
+ * What an operation is found by when its request is repeated. A request is one of a method: an id
+ * that is used again with the other method is not a repeat, whose work would silently not be done.
+ */
+function requestKey(kind: OperationRecord["kind"], requestId: string): string | undefined {
+  return requestId === "" ? undefined : `${kind}:${requestId}`;
+}
+
+/** The operation that an earlier call of this request made, if there was one. */
 async function earlierOperation(
   call: Call,
-  requestId: string,
+  key: string | undefined,
 ): Promise<Result<object> | undefined> {
-  if (requestId === "") return undefined;
-  const found = await queueStub(call.env, call.resource).findOperation(requestId);
+  if (key === undefined) return undefined;
+  const found = await queueStub(call.env, call.resource).findOperation(key);
   if (!found.ok) return found;
   return found.value === null
     ? undefined
@@ -198,7 +208,7 @@ interface KeptBatch {
  * Keeps the operation and answers it. Bodies are in this answer, where FULL views ask for them, but
  * are not kept.
  */
-async function finish(call: Call, requestId: string, outcome: Outcome): Answer {
+async function finish(call: Call, key: string | undefined, outcome: Outcome): Answer {
   const { kind, size, failed, created } = outcome;
   const record: KeptBatch = {
     startTimeUs: call.nowUs,
@@ -209,7 +219,7 @@ async function finish(call: Call, requestId: string, outcome: Outcome): Answer {
   const kept = await queueStub(call.env, call.resource).keepOperation(
     kind,
     encodeRecord(record),
-    ...(requestId === "" ? [] : [requestId]),
+    ...(key === undefined ? [] : [key]),
   );
   if (!kept.ok) return kept;
   return ok(writeOperation(call, kept.value, call.resource.queue, created));

@@ -2,6 +2,7 @@
 import {
   type CreatedTask,
   decodeMeta,
+  partsOf,
   type QueueRecord,
   type TaskRecord,
 } from "../../core/model.ts";
@@ -32,7 +33,7 @@ export async function createTask(call: Call): Answer {
 }
 
 async function store(call: Call, draft: TaskDraft, view: View): Answer {
-  const created = await queueStub(call.env, call.resource).createTask(draft.spec);
+  const created = await queueStub(call.env, call.resource).createTask(...partsOf(draft.spec));
   if (!created.ok) return created;
   const task = createdTask(created.value, draft);
   return ok(call.dialect.writeTask(call.resource, task, view, styleOf(call)));
