@@ -164,7 +164,7 @@ describe("README", () => {
 
   test("describes exactly the settings that are read", () => {
     const read = [...config.matchAll(/\(env, "([A-Z_]+)"/g)].map(([, name]) => name);
-    const described = [...readme.matchAll(/^\| `([A-Z_]+)` \|/gm)].map(([, name]) => name);
+    const described = [...readme.matchAll(/^\| `([A-Z_]+)` +\|/gm)].map(([, name]) => name);
     expect(read.length).toBeGreaterThan(5);
     expect(described.sort()).toEqual(read.sort());
   });
