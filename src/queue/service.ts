@@ -98,22 +98,35 @@ export interface PullService {
     readonly selection: LeaseSelection;
     readonly withBody: boolean;
     readonly maxBytes: number;
+    /**
+     * The caller's place among those who wait, for a caller that waits or will. It gets nothing as long
+     * as others that came before it wait for the same tasks and it was not called.
+     */
+    readonly place?: string;
   }): Promise<Result<readonly TaskRecord[]>>;
   /**
    * Waits until a task may be available to this caller, at most `waitMs`; first come, first served.
    * True: lease now (another may have been faster; then wait again with the same `place`, which
-   * keeps the caller's turn). It takes no task, so a caller that is gone takes none with it.
+   * keeps the caller's turn). It takes no task, so a caller that is gone takes none with it; one that
+   * was called and does not lease within a second loses its turn. While the queue is paused the wait
+   * goes on. RESOURCE_EXHAUSTED when too many wait.
    */
   waitForTasks(request: {
     readonly selection: LeaseSelection;
     readonly waitMs: number;
     readonly place: string;
   }): Promise<Result<boolean>>;
+  /** Gives up a place: for a caller whose client has gone away. */
+  stopWaiting(place: string): Promise<void>;
   /** Ends a lease by deleting the task. FAILED_PRECONDITION when the key is not the current lease. */
   acknowledgeTask(key: LeaseKey): Promise<Result<null>>;
   acknowledgeTasks(keys: readonly LeaseKey[]): Promise<Result<readonly Result<null>[]>>;
   /** Sets the lease's expiry to now plus the duration; 0 releases the task at once. */
-  renewLease(key: LeaseKey, leaseDurationUs: number, withBody: boolean): Promise<Result<TaskRecord>>;
+  renewLease(
+    key: LeaseKey,
+    leaseDurationUs: number,
+    withBody: boolean,
+  ): Promise<Result<TaskRecord>>;
   renewLeases(
     keys: readonly LeaseKey[],
     leaseDurationUs: number,
@@ -121,7 +134,7 @@ export interface PullService {
   /** Makes a leased task available now. */
   cancelLease(key: LeaseKey, withBody: boolean): Promise<Result<TaskRecord>>;
   /** As renewLease, for faces whose clients know no schedule time: whoever's lease it is. */
-  extendLease(id: string, leaseDurationUs: number): Promise<Result<TaskRecord>>;
+  extendLease(id: string, leaseDurationUs: number, withBody?: boolean): Promise<Result<TaskRecord>>;
 }
 
 /** What only the registry asks of a queue: it decides which queues exist. */
