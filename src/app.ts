@@ -5,15 +5,22 @@ import { readConfig } from "./core/config.ts";
 import { type DomainError, fail } from "./core/result.ts";
 import type { Env } from "./env.ts";
 import { errorResponse } from "./protocol/cloudtasks/errors.ts";
+import { uploadQueueYaml } from "./protocol/cloudtasks/queue-upload.ts";
 import { cloudTasksFace, locationsFace, pathNotFound } from "./protocol/cloudtasks/routes.ts";
 import { v2 } from "./protocol/cloudtasks/v2/dialect.ts";
+import { v2beta2 } from "./protocol/cloudtasks/v2beta2/dialect.ts";
+import { v2beta3 } from "./protocol/cloudtasks/v2beta3/dialect.ts";
+import { mountDiscovery } from "./protocol/discovery/routes.ts";
+import { answerBatch, type BatchService } from "./protocol/http-batch.ts";
+import * as taskQueueErrors from "./protocol/taskqueue/errors.ts";
+import { taskQueueFace } from "./protocol/taskqueue/routes.ts";
 import { keyStub } from "./stubs.ts";
 
 type App = { Bindings: Env };
 
 /**
- * Builds the router. Open to anyone: what this is, health, and the public keys; the rest asks for
- * credentials.
+ * Builds the router. Open to anyone: what this is, health, the public keys, and the discovery
+ * documents; the rest asks for credentials.
  */
 export function createApp(): Hono<App> {
   const app = new Hono<App>();
@@ -21,7 +28,8 @@ export function createApp(): Hono<App> {
     context.json({
       service: "edgetasks",
       description: "Google Cloud Tasks on Cloudflare Workers and Durable Objects",
-      apis: ["/v2"],
+      apis: ["/v2", "/v2beta2", "/v2beta3", "/taskqueue/v1beta2"],
+      discovery: "/discovery/v1/apis",
     }),
   );
   app.get("/healthz", (context) => context.json({ status: "ok" }));
@@ -37,10 +45,18 @@ export function createApp(): Hono<App> {
     });
   });
 
+  mountDiscovery(app);
+
   app.all("/v1/*", guarded(locationsFace(v2)));
   app.all("/v2/*", guarded(cloudTasksFace(v2)));
-  app.notFound((context) => pathNotFound(context.req.raw));
-  app.onError((error) => platformFailure(error));
+  app.all("/v2beta2/*", guarded(cloudTasksFace(v2beta2)));
+  app.all("/v2beta3/*", guarded(cloudTasksFace(v2beta3)));
+  app.all("/api/queue/update", guarded(uploadQueueYaml));
+  app.all("/taskqueue/v1beta2/projects/*", guarded(taskQueueFace));
+  app.all("/batch", guarded(batchOf(app, () => true)));
+  app.all("/batch/taskqueue/v1beta2", guarded(batchOf(app, isTaskQueuePath)));
+  app.notFound(({ req }) => errorsOf(req.path).pathNotFound(req.raw));
+  app.onError((error, { req }) => errorsOf(req.path).errorResponse(platformFailure(error)));
   return app;
 }
 
@@ -55,11 +71,35 @@ function guarded(handler: Handler): Handler {
     const verdict = authorize(context.req.raw, readConfig(context.env));
     // Most verdicts are at hand; waiting for those would cost every request a turn.
     const refusal = verdict instanceof Promise ? await verdict : verdict;
-    return refusal === undefined ? handler(context) : refuse(refusal);
+    if (refusal === undefined) return handler(context);
+    return errorsOf(context.req.path).callerRefused(refusal, context.req.raw);
   };
 }
 
-function refuse(refusal: DomainError): Response {
+/** Answers batches with this app itself; `accepts` says which paths their parts may ask for. */
+function batchOf(app: Hono<App>, accepts: BatchService["accepts"]): Handler {
+  return ({ req, env, executionCtx }) =>
+    answerBatch(req.raw, {
+      execute: (part) => app.fetch(part, env, executionCtx),
+      accepts,
+      refuse: errorsOf(req.path).errorResponse,
+    });
+}
+
+// ---- Errors, each in the shape of the interface whose path was asked for -----------------------
+
+const CLOUD_TASKS_ERRORS = { errorResponse, pathNotFound, callerRefused };
+
+function errorsOf(path: string) {
+  const isTaskQueue = isTaskQueuePath(path) || path.startsWith("/batch/taskqueue/");
+  return isTaskQueue ? taskQueueErrors : CLOUD_TASKS_ERRORS;
+}
+
+function isTaskQueuePath(path: string): boolean {
+  return path.startsWith("/taskqueue/");
+}
+
+function callerRefused(refusal: DomainError): Response {
   const isUnknown = refusal.code === "UNAUTHENTICATED";
   return errorResponse(refusal, undefined, isUnknown ? { "www-authenticate": "Bearer" } : {});
 }
@@ -83,11 +123,11 @@ function openIdConfiguration(issuer: string, origin: string) {
  * A thrown error is the platform's or a bug's: an object that is overloaded or restarting may be
  * asked again.
  */
-function platformFailure(error: Error): Response {
+function platformFailure(error: Error): DomainError {
   const { retryable, overloaded } = error as { retryable?: unknown; overloaded?: unknown };
   if (retryable === true || overloaded === true) {
-    return errorResponse(fail("UNAVAILABLE", "The service is currently unavailable.").error);
+    return fail("UNAVAILABLE", "The service is currently unavailable.").error;
   }
   console.error("unexpected failure", error.stack ?? error.message);
-  return errorResponse(fail("INTERNAL", "Internal error encountered.").error);
+  return fail("INTERNAL", "Internal error encountered.").error;
 }

@@ -1,7 +1,7 @@
 /** The bindings and settings this Worker runs with; wrangler.toml and src/local/ provide them. */
 import type { DispatchService } from "./core/attempt.ts";
 import type { KeyService } from "./dispatch/key-service.ts";
-import type { QueueAdmin, QueueReports } from "./queue/service.ts";
+import type { PullService, QueueAdmin, QueueReports } from "./queue/service.ts";
 import type { RegistryService } from "./registry/service.ts";
 
 /** A stub of an object, typed by the methods that its room publishes. */
@@ -16,7 +16,7 @@ export interface Namespace<S> {
 }
 
 export interface Env {
-  readonly QUEUE: Namespace<QueueAdmin & QueueReports>;
+  readonly QUEUE: Namespace<QueueAdmin & QueueReports & PullService>;
   readonly REGISTRY: Namespace<RegistryService>;
   readonly KEYS: Namespace<KeyService>;
   /** Settings are text; core/config.ts reads them. Service bindings are named APP_<SERVICE>. */

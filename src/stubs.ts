@@ -6,7 +6,7 @@ import type { QueueName } from "./core/model.ts";
 import { queueObjectName, registryObjectName } from "./core/names.ts";
 import type { KeyService } from "./dispatch/key-service.ts";
 import type { Env, Namespace, StubOf } from "./env.ts";
-import type { QueueAdmin, QueueReports } from "./queue/service.ts";
+import type { PullService, QueueAdmin, QueueReports } from "./queue/service.ts";
 import type { RegistryService } from "./registry/service.ts";
 
 /** The name of the one object that holds the signing key. */
@@ -19,7 +19,10 @@ const PLACEMENTS: ReadonlyMap<string, { readonly locationHint: DurableObjectLoca
 /**
  * The object of a queue, placed by its location. The name must be valid; the queue need not exist.
  */
-export function queueStub(env: Env, name: QueueName): StubOf<QueueAdmin & QueueReports> {
+export function queueStub(
+  env: Env,
+  name: QueueName,
+): StubOf<QueueAdmin & QueueReports & PullService> {
   return placedStub(env, env.QUEUE, name.location, queueObjectName(name));
 }
 

@@ -2,6 +2,7 @@
  * The settings of a deployment, read once from the Worker's variables. README's configuration table
  * is this file in prose; a value that cannot be read stops the Worker with the setting's name.
  */
+import { findLocation } from "./locations.ts";
 
 export interface DeploymentConfig {
   /** True only where the server listens on loopback alone: no credentials are asked for. */
@@ -31,6 +32,8 @@ export interface DeploymentConfig {
    * handler sees.
    */
   readonly appEngineDomain: string;
+  /** Location of the queues that a queue.yaml makes: App Engine apps have one, and name none. */
+  readonly appLocation: string;
   /** The `iss` claim of signed tokens; best the address under which this deployment is reached. */
   readonly issuer: string;
   /** Dispatcher calls in flight for a queue (platform.md §1: 32 invocations). */
@@ -68,6 +71,7 @@ function parseConfig(env: Readonly<Record<string, unknown>>): DeploymentConfig {
     euJurisdiction: text(env, "EU_JURISDICTION") === "eu",
     appEngineUrl: text(env, "APP_ENGINE_URL"),
     appEngineDomain: text(env, "APP_ENGINE_DOMAIN") ?? "{project}.appspot.com",
+    appLocation: location(env, "APP_LOCATION", "us-central1"),
     issuer: text(env, "ISSUER") ?? "https://edgetasks",
     dispatchCalls: number(env, "DISPATCH_CALLS", 32),
     dispatchFetches: number(env, "DISPATCH_FETCHES", 6),
@@ -79,6 +83,14 @@ function text(env: Readonly<Record<string, unknown>>, name: string): string | un
   const value = env[name];
   if (value === undefined || value === "") return undefined;
   if (typeof value !== "string") throw new Error(`setting ${name} must be text`);
+  return value;
+}
+
+function location(env: Readonly<Record<string, unknown>>, name: string, fallback: string): string {
+  const value = text(env, name) ?? fallback;
+  if (findLocation(value) === undefined) {
+    throw new Error(`setting ${name} must be a location of Cloud Tasks, not "${value}"`);
+  }
   return value;
 }
 

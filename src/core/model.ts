@@ -155,6 +155,11 @@ export interface TaskSpec {
   readonly body?: Uint8Array;
   /** Pull tasks only. */
   readonly tag?: string;
+  /**
+   * The type of queue it is for, where the face minds: another refuses it with INVALID_ARGUMENT.
+   * Absent: any, since a pull queue converts what is not a pull task when it is leased.
+   */
+  readonly queueType?: QueueSettings["type"];
 }
 
 /** A TaskSpec in parts, see partsOf. */

@@ -56,6 +56,9 @@ function* settingsProblems(settings: QueueSettings, config: DeploymentConfig): I
   yield* rateLimitsProblems(settings.rateLimits, config);
   yield* retryConfigProblems(settings.retryConfig);
   const { logSamplingRatio, httpTarget, appEngineRoutingOverride } = settings;
+  if (settings.type === "PULL" && (httpTarget ?? appEngineRoutingOverride) !== undefined) {
+    yield "A pull queue cannot have a target: nothing is sent from it.";
+  }
   if (logSamplingRatio !== undefined && !(logSamplingRatio >= 0 && logSamplingRatio <= 1)) {
     yield "StackdriverLoggingConfig.samplingRatio must be between [0.0, 1.0].";
   }

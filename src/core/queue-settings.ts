@@ -134,10 +134,13 @@ function settle(
 
 function fillIn(input: SettingsInput, config: DeploymentConfig): QueueSettings {
   const { appEngineRoutingOverride, httpTarget, logSamplingRatio } = input;
+  const isPull = input.type === "PULL";
   return {
     type: input.type ?? "PUSH",
-    rateLimits: fillInRateLimits(input.rateLimits ?? {}, config),
-    retryConfig: fillInRetryConfig(input.retryConfig ?? {}),
+    rateLimits: fillInRateLimits(isPull ? {} : (input.rateLimits ?? {}), config),
+    retryConfig: isPull
+      ? fillInPullRetryConfig(input.retryConfig ?? {})
+      : fillInRetryConfig(input.retryConfig ?? {}),
     ...(appEngineRoutingOverride === undefined ? {} : { appEngineRoutingOverride }),
     ...(httpTarget === undefined ? {} : { httpTarget: fillInHttpTarget(httpTarget) }),
     ...(logSamplingRatio === undefined ? {} : { logSamplingRatio }),
@@ -177,6 +180,15 @@ function fillInRetryConfig(input: Partial<RetryConfig>): RetryConfig {
     maxBackoffUs: max ?? Math.max(DEFAULT_MAX_BACKOFF_US, min ?? 0),
     maxDoublings: input.maxDoublings ?? DEFAULT_MAX_DOUBLINGS,
   };
+}
+
+/**
+ * Of a pull queue only the attempts are its owner's; the rest is output only (discovery v2beta2
+ * RateLimits, RetryConfig). Without a number of its own its tasks may be leased without end, as App
+ * Engine's may: no default ever deletes a task that workers keep failing on.
+ */
+function fillInPullRetryConfig({ maxAttempts }: Partial<RetryConfig>): RetryConfig {
+  return fillInRetryConfig({ maxAttempts: maxAttempts ?? -1 });
 }
 
 function fillInHttpTarget(input: HttpTargetOverride): HttpTargetOverride {

@@ -40,6 +40,8 @@ export interface SizedTask {
   readonly createTimeUs: number;
   readonly meta: TaskMeta;
   readonly bodySize: number;
+  /** Of a pull task. */
+  readonly tag?: string;
 }
 
 /** The stored size in bytes. */
@@ -57,11 +59,14 @@ export function storedTaskSize(task: SizedTask): number {
     (meta.retryConfig === undefined
       ? 0
       : lengthDelimited(TASK.retryConfig, retryConfigSize(meta.retryConfig))) +
-    targetSize(meta.target, task.bodySize)
+    targetSize(meta.target, task)
   );
 }
 
-function targetSize(target: TaskTarget, bodySize: number): number {
+function targetSize(
+  target: TaskTarget,
+  { bodySize, tag = "" }: Pick<SizedTask, "bodySize" | "tag">,
+): number {
   switch (target.kind) {
     case "http":
       return lengthDelimited(
@@ -84,7 +89,7 @@ function targetSize(target: TaskTarget, bodySize: number): number {
       );
     }
     case "pull":
-      return lengthDelimited(TASK.pullMessage, lengthDelimited(1, bodySize));
+      return lengthDelimited(TASK.pullMessage, lengthDelimited(1, bodySize) + text(2, tag));
   }
 }
 

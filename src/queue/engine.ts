@@ -33,12 +33,17 @@ import { isSlowingEnd } from "../core/throttle.ts";
 import type { Flight } from "./flights.ts";
 import { Flights, LEASE_US } from "./flights.ts";
 import { Pace } from "./pace.ts";
+import { Pull } from "./pull.ts";
 import type { TaskRow } from "./schema.ts";
+import type { QueueStats } from "./service.ts";
 import type { Place, Store, StoredQueue } from "./store.ts";
 import { isApart } from "./store.ts";
 import { Sweeper } from "./sweeper.ts";
-import { attemptHistory, extendHistory, readHistory, taskRecord } from "./task-record.ts";
+import { Tally } from "./tally.ts";
+import { attemptHistory, bornAt, extendHistory, readHistory, taskRecord } from "./task-record.ts";
 import { missingEntity, missingQueue, TaskTable } from "./task-table.ts";
+import type { Call } from "./waiters.ts";
+import { Waiters } from "./waiters.ts";
 
 /** Bytes of body that attempts under way may hold: an object shares 128 MB with its isolate. */
 const MAX_FLIGHT_BYTES = 32e6;
@@ -71,6 +76,11 @@ export class Engine {
   readonly #flights: Flights;
   readonly #pace: Pace;
   readonly #sweeper: Sweeper;
+  readonly #tally: Tally;
+  /** Leases of pull workers. */
+  readonly pull: Pull;
+  /** Callers that wait for tasks of a pull queue. */
+  readonly waiters: Waiters;
   /** Every row up to here is either leased or not visible any more. */
   #cursor: Place = START;
   /** Schedule time of the first row after the cursor; -Infinity: not known yet. */
@@ -82,10 +92,14 @@ export class Engine {
 
   constructor(store: Store, nowUs: number) {
     this.#store = store;
+    const queue = store.readQueue();
+    this.#tally = new Tally(store, queue?.purgeTimeUs ?? 0, nowUs);
     this.#flights = new Flights(store, (row) => this.#tasks.idOfRow(row));
-    this.#sweeper = new Sweeper(store, this.#flights);
-    this.#tasks = new TaskTable(store, this.#sweeper);
+    this.#sweeper = new Sweeper(store, this.#flights, this.#tally);
+    this.#tasks = new TaskTable(store, queue, this.#sweeper, this.#tally);
     this.#flights.load(nowUs);
+    this.waiters = new Waiters(store);
+    this.pull = new Pull(store, this.#tasks, this.#flights, this.waiters, this.#tally);
     this.#pace = new Pace(store, this.#tasks.queue?.settings.rateLimits ?? null, nowUs);
   }
 
@@ -108,8 +122,12 @@ export class Engine {
         ? { name, settings, state: "RUNNING", purging: false }
         : { ...before, settings },
     );
-    if (before === null) this.#pace.start(settings.rateLimits, nowUs);
-    else this.#pace.change(settings.rateLimits, nowUs);
+    if (before === null) {
+      this.#pace.start(settings.rateLimits, nowUs);
+      this.#tally.start();
+    } else this.#pace.change(settings.rateLimits, nowUs);
+    if (before !== null && before.settings.type !== settings.type) this.#forgetCursor();
+    this.waiters.noticeAll();
     return this.getQueue();
   }
 
@@ -131,6 +149,7 @@ export class Engine {
     if (this.#tasks.queue === null) return missingQueue();
     const purgeTimeUs = this.#tasks.nextSequence(nowUs);
     this.#tasks.writeQueue({ ...this.#tasks.queue, purgeTimeUs, purging: true });
+    this.#tally.purged(purgeTimeUs, nowUs);
     this.#flights.removeBefore(purgeTimeUs);
     this.#sweeper.startRemoval();
     return this.getQueue();
@@ -141,6 +160,12 @@ export class Engine {
   createTask(spec: TaskSpec, nowUs: number): Result<CreatedTask> {
     const queue = this.#tasks.queue;
     if (queue === null) return missingQueue();
+    if (spec.queueType !== undefined && spec.queueType !== queue.settings.type) {
+      const [given, actual] = [spec.queueType, queue.settings.type].map((type) =>
+        type.toLowerCase(),
+      );
+      return fail("INVALID_ARGUMENT", `A ${given} task cannot be put into a ${actual} queue.`);
+    }
     if (spec.id !== undefined && this.#tasks.isTaken(spec.id, nowUs)) {
       return fail("ALREADY_EXISTS", "Requested entity already exists");
     }
@@ -159,6 +184,7 @@ export class Engine {
     const place = { at: scheduleTimeUs, seq: sequence };
     if (born) this.#launchAtBirth(place, id, spec, meta, nowUs);
     else this.#noticeRow(place);
+    this.waiters.notice(spec.tag ?? null);
     return ok({
       id,
       scheduleTimeUs,
@@ -213,6 +239,9 @@ export class Engine {
 
   /** Claims a task whatever pause, rates and a running attempt say (discovery v2 tasks.run). */
   runTask(id: string, withBody: boolean, nowUs: number): Result<TaskRecord> {
+    if (this.#tasks.queue?.settings.type === "PULL") {
+      return fail("FAILED_PRECONDITION", "Tasks of a pull queue cannot be run, only leased.");
+    }
     const found = this.#tasks.find(id, nowUs);
     if (!found.ok) return found;
     const row = found.value;
@@ -229,9 +258,11 @@ export class Engine {
   /** Claims what is due, as far as capacity, concurrency, tokens and memory allow. */
   tick(nowUs: number): void {
     this.#dropEndedOrders();
-    for (const place of this.#flights.expire(nowUs)) this.#noticeRow(place);
-    if (this.#tasks.queue?.state !== "RUNNING") return;
-    if (this.#firstAt() > nowUs) return;
+    for (const place of this.#flights.expire(nowUs)) {
+      this.#noticeRow(place);
+      this.waiters.noticeAll();
+    }
+    if (!this.#isDispatching || this.#firstAt() > nowUs) return;
     const flights: Flight[] = [];
     const tokens = this.#pace.grantable(nowUs);
     for (let round = 0; round < TICK_ROUNDS; round++) {
@@ -286,6 +317,7 @@ export class Engine {
     const place = placeOf(outcome);
     const held = this.#heldBy(place, outcome.attempt, nowUs);
     if (held === null) return null;
+    this.#tally.executed(nowUs);
     const { end } = outcome;
     if (end.kind === "response" && end.status >= 200 && end.status < 300) {
       return this.#complete(place, held, outcome.attempt, nowUs);
@@ -295,13 +327,55 @@ export class Engine {
     return this.#fail(row, held, outcome, nowUs);
   }
 
+  // --- waiting for tasks of a pull queue -----------------------------------------------------
+
+  /** Whom to call now; without a pull queue everybody, to learn so by trying to lease. */
+  callWaiters(nowUs: number): Call[] {
+    if (this.waiters.isEmpty) return [];
+    const queue = this.#tasks.queue;
+    if (queue?.settings.type !== "PULL") return this.waiters.dismiss();
+    return this.waiters.serve(
+      nowUs,
+      this.#tasks.horizonUs(nowUs),
+      queue.state === "RUNNING",
+      (place) => this.#flights.get(place) === undefined,
+    );
+  }
+
+  /** When to call again, or to write figures; Infinity: never. Needs no alarm: what it is about dies with the object. */
+  get memoryWakeAtUs(): number {
+    const callAtUs = this.waiters.nextUs(this.#tasks.queue?.state === "RUNNING");
+    return Math.min(callAtUs, this.#tally.keepAtUs);
+  }
+
+  // --- figures -------------------------------------------------------------------------------
+
+  /** The queue's figures; see QueueStats, and tally.ts for what they cost. */
+  getStats(nowUs: number): Result<QueueStats> {
+    if (this.#tasks.queue === null) return missingQueue();
+    const [first] = this.#store.nextTasks(null, this.#tasks.horizonUs(nowUs), 1);
+    const counted = this.#tally.ask(nowUs);
+    return ok({
+      tasksCount: counted.tasks,
+      ...(first === undefined ? {} : { oldestScheduleTimeUs: first.at }),
+      executedLastMinute: counted.executed,
+      concurrentDispatches: this.#flights.size,
+      effectiveRate: this.#pace.effectiveRate(nowUs),
+      leasedLastMinute: counted.leased,
+      leasedLastHour: counted.leasedHour,
+    });
+  }
+
+  /** Writes the figures that are to survive this life, when it is time (keepAtUs). */
+  keepFigures(nowUs: number): void {
+    this.#tally.keep(nowUs);
+  }
+
   // --- time ----------------------------------------------------------------------------------
 
   /** Whether anything is due or under way, so that a lost wake-up would be missed. */
   isBusy(nowUs: number): boolean {
-    return (
-      this.#flights.size > 0 || (this.#tasks.queue?.state === "RUNNING" && this.#firstAt() <= nowUs)
-    );
+    return this.#flights.size > 0 || (this.#isDispatching && this.#firstAt() <= nowUs);
   }
 
   /** Whether lanes of this object run anything, so that leases need renewing. */
@@ -313,7 +387,7 @@ export class Engine {
   wakeAtUs(nowUs: number): number {
     if (this.#tasks.queue === null) return Number.POSITIVE_INFINITY;
     let wake = Math.min(this.#flights.nextExpiryUs(), this.#sweepAtUs(nowUs));
-    if (this.#tasks.queue.state !== "RUNNING") return Math.min(wake, this.#expiryWhilePausedUs());
+    if (!this.#isDispatching) return Math.min(wake, this.#expiryWhilePausedUs());
     if (this.#firstAt() > nowUs) return Math.min(wake, this.#nextAt);
     // Blocked by lanes, concurrency or memory: a report will come and tick.
     if (this.#room() > 0) wake = Math.min(wake, this.#pace.nextGrantUs(nowUs));
@@ -329,7 +403,7 @@ export class Engine {
   sweep(nowUs: number): void {
     const queue = this.#tasks.queue;
     if (queue === null) return;
-    const idle = queue.state !== "RUNNING" && this.#expiryWhilePausedUs() <= nowUs;
+    const idle = !this.#isDispatching && this.#expiryWhilePausedUs() <= nowUs;
     if ((idle || queue.purging) && !this.#sweeper.isRemoving) this.#sweeper.startRemoval();
     this.#sweeper.run(this.#tasks.horizonUs(nowUs), queue.settings.tombstoneTtlUs, nowUs);
     if (queue.purging && !this.#sweeper.isRemoving)
@@ -374,6 +448,7 @@ export class Engine {
   #setState(state: QueueRecord["state"]): Result<QueueRecord> {
     if (this.#tasks.queue === null) return missingQueue();
     if (this.#tasks.queue.state !== state) this.#tasks.writeQueue({ ...this.#tasks.queue, state });
+    this.waiters.noticeAll();
     return this.getQueue();
   }
 
@@ -387,9 +462,7 @@ export class Engine {
 
   /** Whether a task due now can go out at once: nothing older waits, and there is room and a token. */
   #canLeaseAtBirth(spec: TaskSpec, nowUs: number): boolean {
-    if (this.#tasks.queue?.state !== "RUNNING" || this.#tasks.queue.settings.type !== "PUSH")
-      return false;
-    if (this.#firstAt() <= nowUs || spec.tag !== undefined) return false;
+    if (!this.#isDispatching || this.#firstAt() <= nowUs || spec.tag !== undefined) return false;
     return this.#room() > 0 && this.#pace.grantable(nowUs) > 0;
   }
 
@@ -544,7 +617,7 @@ export class Engine {
     if (isSlowingEnd(end, meta.target.kind)) this.#pace.slowDown(nowUs);
     const history = extendHistory(
       readHistory(row),
-      row.at,
+      bornAt(row),
       {
         scheduleUs: flight.forcedUs ?? row.at,
         dispatchUs: flight.dispatchedUs,
@@ -572,6 +645,7 @@ export class Engine {
     const text = JSON.stringify(history);
     while (!this.#store.rescheduleTask(row, place.at, outcome.attempt, text)) place.at++;
     this.#noticeRow(place);
+    this.waiters.notice(row.tag);
     return { ...settlement, result: "retried" };
   }
 
@@ -591,6 +665,18 @@ export class Engine {
       this.#nextAt = this.#store.scheduleAfter(this.#cursor) ?? Number.POSITIVE_INFINITY;
     }
     return this.#nextAt;
+  }
+
+  /** Whether tasks leave by themselves: the queue runs, and pushes. */
+  get #isDispatching(): boolean {
+    const queue = this.#tasks.queue;
+    return queue !== null && queue.state === "RUNNING" && queue.settings.type === "PUSH";
+  }
+
+  /** Nothing is known of where the rows stand: the next tick begins at the first. */
+  #forgetCursor(): void {
+    this.#cursor = START;
+    this.#nextAt = Number.NEGATIVE_INFINITY;
   }
 
   /** When expired tasks of a queue that dispatches nothing are next removed: no reader sees them. */

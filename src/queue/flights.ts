@@ -67,6 +67,11 @@ export class Flights {
     this.#idOf = idOf;
   }
 
+  /** Whether nothing is known of any task: none is under way, and none got lost. */
+  get isEmpty(): boolean {
+    return this.#flights.size === 0 && this.#lost.size === 0;
+  }
+
   get size(): number {
     return this.#flights.size;
   }

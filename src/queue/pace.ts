@@ -81,6 +81,11 @@ export class Pace {
     return Math.max(next, Math.min(this.#heldUntilUs, nowUs + GATHER_US));
   }
 
+  /** Attempts a second that may start, throttling included. */
+  effectiveRate(nowUs: number): number {
+    return this.#rate(nowUs).perSecond;
+  }
+
   /** An answer asked for less: lowers the rate in force. */
   slowDown(nowUs: number): void {
     const slower = slowDown(this.#throttle, nowUs);

@@ -21,8 +21,17 @@ import type { Result } from "../core/result.ts";
 import type { Env, Exports } from "../env.ts";
 import { Engine } from "./engine.ts";
 import { Lanes } from "./lanes.ts";
+import type { LeaseRequest, WaitRequest } from "./pull.ts";
 import { hasTables, migrate } from "./schema.ts";
-import type { LaneReport, QueueAdmin, QueueReports, QueueService } from "./service.ts";
+import type {
+  LaneReport,
+  LeaseKey,
+  PullService,
+  QueueAdmin,
+  QueueReports,
+  QueueService,
+  QueueStats,
+} from "./service.ts";
 import { Store } from "./store.ts";
 import { missingEntity, missingQueue } from "./task-table.ts";
 import { Waker } from "./waker.ts";
@@ -40,7 +49,10 @@ const ALARM_LINGER_MS = 5_000;
 
 type ListRequest = Parameters<QueueService["listTasks"]>[0];
 
-export class QueueObject extends DurableObject<Env> implements QueueAdmin, QueueReports {
+export class QueueObject
+  extends DurableObject<Env>
+  implements QueueAdmin, QueueReports, PullService
+{
   /** Microseconds since the epoch; tests put another clock here. */
   clock: () => number = () => Date.now() * 1000;
   /** Chance, for log sampling; tests put another source here. */
@@ -59,6 +71,9 @@ export class QueueObject extends DurableObject<Env> implements QueueAdmin, Queue
   #renewTimer: ReturnType<typeof setTimeout> | null = null;
   /** The overrides that the present lanes were opened with, as JSON. */
   #laneOverrides = "";
+  /** How to answer those who wait for tasks, by their place. */
+  readonly #waiting = new Map<string, (called: Result<boolean>) => void>();
+  #memoryTimer: ReturnType<typeof setTimeout> | null = null;
   /** Ends the wait of an alarm for the attempts it started; null while no alarm waits. */
   #endLinger: (() => void) | null = null;
 
@@ -146,8 +161,87 @@ export class QueueObject extends DurableObject<Env> implements QueueAdmin, Queue
     return this.#engine?.getOperation(number) ?? missingEntity();
   }
 
+  async getStats(): Promise<Result<QueueStats>> {
+    return this.#turn((engine, nowUs) => engine.getStats(nowUs));
+  }
+
   async listOperations(after: number, limit: number): Promise<Result<readonly OperationRecord[]>> {
     return this.#engine?.listOperations(after, limit) ?? missingQueue();
+  }
+
+  // --- PullService ---------------------------------------------------------------------------
+
+  async leaseTasks(request: LeaseRequest): Promise<Result<readonly TaskRecord[]>> {
+    return this.#turn(({ pull }, nowUs) => this.#logged("lease", pull.leaseTasks(request, nowUs)));
+  }
+
+  async waitForTasks(request: WaitRequest): Promise<Result<boolean>> {
+    const { place } = request;
+    let called: Promise<Result<boolean>> | undefined;
+    const entered = await this.#turn(({ pull }, nowUs) => {
+      const result = pull.wait(request, nowUs);
+      if (result.ok) {
+        this.#called(place, false);
+        called = new Promise((resolve) => this.#waiting.set(place, resolve));
+      }
+      return result;
+    });
+    return entered.ok ? (called ?? missingQueue()) : entered;
+  }
+
+  async stopWaiting(place: string): Promise<void> {
+    this.#engine?.waiters.leave(place);
+    this.#called(place, false);
+    this.#schedule();
+  }
+
+  async acknowledgeTask(key: LeaseKey): Promise<Result<null>> {
+    return this.#turn(({ pull }, nowUs) =>
+      this.#logged("acknowledge", pull.acknowledge(key, nowUs), key.id),
+    );
+  }
+
+  async acknowledgeTasks(keys: readonly LeaseKey[]): Promise<Result<readonly Result<null>[]>> {
+    return this.#turn(({ pull }, nowUs) =>
+      pull.each(keys, (key) => this.#logged("acknowledge", pull.acknowledge(key, nowUs), key.id)),
+    );
+  }
+
+  async renewLease(
+    key: LeaseKey,
+    leaseDurationUs: number,
+    withBody: boolean,
+  ): Promise<Result<TaskRecord>> {
+    return this.#turn(({ pull }, nowUs) =>
+      this.#logged("renew", pull.renew(key, leaseDurationUs, withBody, nowUs), key.id),
+    );
+  }
+
+  async renewLeases(
+    keys: readonly LeaseKey[],
+    leaseDurationUs: number,
+  ): Promise<Result<readonly Result<TaskRecord>[]>> {
+    return this.#turn(({ pull }, nowUs) =>
+      pull.each(keys, (key) =>
+        this.#logged("renew", pull.renew(key, leaseDurationUs, false, nowUs), key.id),
+      ),
+    );
+  }
+
+  async cancelLease(key: LeaseKey, withBody: boolean): Promise<Result<TaskRecord>> {
+    return this.#turn(({ pull }, nowUs) =>
+      this.#logged("cancel", pull.renew(key, 0, withBody, nowUs), key.id),
+    );
+  }
+
+  async extendLease(
+    id: string,
+    leaseDurationUs: number,
+    withBody = false,
+  ): Promise<Result<TaskRecord>> {
+    return this.#turn(({ pull }, nowUs) =>
+      this.#logged("renew", pull.extend(id, leaseDurationUs, nowUs, withBody), id),
+    );
   }
 
   // --- QueueAdmin ----------------------------------------------------------------------------
@@ -180,6 +274,7 @@ export class QueueObject extends DurableObject<Env> implements QueueAdmin, Queue
     this.#lanes.retire();
     this.#keepRenewing(false);
     this.#waker.forget();
+    for (const place of [...this.#waiting.keys()]) this.#called(place, true);
     await this.ctx.storage.deleteAll();
   }
 
@@ -282,8 +377,11 @@ export class QueueObject extends DurableObject<Env> implements QueueAdmin, Queue
     const isSound = this.#guarded(() => {
       engine.tick(nowUs);
       engine.sweep(nowUs);
+      engine.keepFigures(nowUs);
     });
     this.#lanes.give(engine.takeOrders(this.#lanes.capacity));
+    for (const { place, isReady } of engine.callWaiters(nowUs)) this.#called(place, isReady);
+    this.#armMemory(engine, nowUs);
     this.#keepRenewing(engine.hasOwnFlights);
     // Not armed for what just failed: that time has come already, and would come again at once.
     if (isSound) this.#arm();
@@ -333,6 +431,21 @@ export class QueueObject extends DurableObject<Env> implements QueueAdmin, Queue
     if (engine === null) return;
     this.#guarded(() => engine.renew(this.clock()));
     this.#keepRenewing(engine.hasOwnFlights);
+  }
+
+  /** Wakes for those who wait and for figures: a timer is enough, since they end with the object. */
+  #armMemory(engine: Engine, nowUs: number): void {
+    if (this.#memoryTimer !== null) clearTimeout(this.#memoryTimer);
+    this.#memoryTimer = null;
+    const { memoryWakeAtUs } = engine;
+    if (memoryWakeAtUs === Number.POSITIVE_INFINITY) return;
+    const delayMs = Math.max(0, Math.ceil((memoryWakeAtUs - nowUs) / 1000));
+    this.#memoryTimer = setTimeout(() => this.#schedule(), delayMs);
+  }
+
+  #called(place: string, isReady: boolean): void {
+    this.#waiting.get(place)?.({ ok: true, value: isReady });
+    this.#waiting.delete(place);
   }
 
   // --- lanes ---------------------------------------------------------------------------------

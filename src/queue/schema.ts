@@ -13,21 +13,27 @@ export type TaskRow = {
   at: number;
   /** Unique in the queue and rising: the time of creation, moved up where several share it. */
   seq: number;
-  /** 1 once `at` has changed since creation: the row is then in the index task_moved. */
+  /**
+   * 1 once `at` has changed since creation: the row is then in the index task_moved. 0 also while the
+   * row is at the expiry of a batch of leases, see `lease_batch`.
+   */
   moved: number;
-  /** Attempts that ended and were recorded. */
+  /** Attempts that ended and were recorded, and leases that were given to pull workers. */
   attempts: number;
   /** Expiry of the first attempt's lease, for tasks that were stored already leased; else null. */
   lease: number | null;
   /** The caller's name; null for tasks whose id the queue made. */
   name: string | null;
   tag: string | null;
-  /** RowHistory as JSON once an attempt failed; null before. */
+  /** JSON once the row has changed its place: RowHistory, or Birth where no attempt has failed; null before. */
   history: string | null;
   /** EncodedMeta; null when it is kept in `payload`. */
   meta: string | null;
   body: ArrayBuffer | null;
 };
+
+/** A task that may be leased, with meta and body from wherever they are kept. */
+export type LeasableRow = Omit<TaskRow, "meta" | "lease"> & { meta: string; apart: number };
 
 /** What `payload` keeps of a task that is too big for the schedule table. */
 export type PayloadRow = { meta: string; body: ArrayBuffer | null };
@@ -48,6 +54,15 @@ export type QueueRow = {
 
 /** Token bucket and throttle, kept so that a restart finds no more than there was. */
 export type PaceRow = { tokens: number; as_of: number; factor: number; factor_as_of: number };
+
+/**
+ * Many tasks leased to one expiry: the rows there may be moved without being in task_moved. `top` is
+ * the highest sequence number among them.
+ */
+export type LeaseBatchRow = { slot: number; at: number; top: number };
+
+/** Figures kept for the next life: tasks is null while the number changes; counts is JSON (tally.ts). */
+export type TallyRow = { tasks: number | null; counts: string; asked: number };
 
 export type OperationRow = { number: number; kind: string; body: string };
 
@@ -86,6 +101,12 @@ export const MIGRATIONS: readonly string[] = [
    CREATE TABLE operation(
      number INTEGER PRIMARY KEY, kind TEXT NOT NULL, body TEXT NOT NULL, request TEXT);
    CREATE UNIQUE INDEX operation_request ON operation(request) WHERE request IS NOT NULL;`,
+  // Leases by tag: the available tasks of a tag lie together, in order.
+  `CREATE INDEX task_tag ON task(tag, at, seq) WHERE tag IS NOT NULL;
+   CREATE TABLE lease_batch(slot INTEGER PRIMARY KEY, at INTEGER NOT NULL, top INTEGER NOT NULL);
+   CREATE TABLE tally(
+     id INTEGER PRIMARY KEY CHECK (id = 1),
+     tasks INTEGER CHECK (tasks >= 0), counts TEXT NOT NULL, asked INTEGER NOT NULL);`,
 ];
 
 /** Whether this object ever held a queue. */

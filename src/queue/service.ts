@@ -51,8 +51,91 @@ export interface QueueService {
   ): Promise<Result<OperationRecord>>;
   /** NOT_FOUND when it never was or is forgotten. */
   getOperation(number: number): Promise<Result<OperationRecord>>;
+  /** The queue's figures. No scan of the backlog. */
+  getStats(): Promise<Result<QueueStats>>;
   /** Operations with numbers above `after`, ascending. */
   listOperations(after: number, limit: number): Promise<Result<readonly OperationRecord[]>>;
+}
+
+/** Which tasks of a pull queue a lease is for. */
+export type LeaseSelection =
+  | { readonly kind: "any" }
+  /** Tasks with exactly this tag; "" is a tag of its own, not the absence of one. */
+  | { readonly kind: "tag"; readonly tag: string }
+  /** Tasks with the tag (or the absence of one) of the task that became available first. */
+  | { readonly kind: "oldestTag" };
+
+/** Names a lease: the task and the schedule time that the leasing call answered. */
+export interface LeaseKey {
+  readonly id: string;
+  readonly scheduleTimeUs: number;
+}
+
+/** Figures of a queue, true at the moment they are read. */
+export interface QueueStats {
+  readonly tasksCount: number;
+  /** Earliest schedule time (or lease expiry) of any task; absent in an empty queue. */
+  readonly oldestScheduleTimeUs?: number;
+  /** Attempts of push tasks that ended in the last 60 s. */
+  readonly executedLastMinute: number;
+  readonly concurrentDispatches: number;
+  /** Tasks a second that may be dispatched now, throttling included. */
+  readonly effectiveRate: number;
+  /** Leases given to pull workers. */
+  readonly leasedLastMinute: number;
+  readonly leasedLastHour: number;
+}
+
+/** What faces may ask of a pull queue. Every method: FAILED_PRECONDITION on a push queue. */
+export interface PullService {
+  /**
+   * Leases up to `maxTasks` available tasks, those that became available first first; their schedule
+   * time is then the lease's expiry. Fewer where bodies would pass `maxBytes`. FAILED_PRECONDITION
+   * while the queue is paused. A task whose leases are used up (maxAttempts) is deleted instead.
+   */
+  leaseTasks(request: {
+    readonly maxTasks: number;
+    readonly leaseDurationUs: number;
+    readonly selection: LeaseSelection;
+    readonly withBody: boolean;
+    readonly maxBytes: number;
+    /**
+     * The caller's place among those who wait, for a caller that waits or will. It gets nothing as long
+     * as others that came before it wait for the same tasks and it was not called.
+     */
+    readonly place?: string;
+  }): Promise<Result<readonly TaskRecord[]>>;
+  /**
+   * Waits until a task may be available to this caller, at most `waitMs`; first come, first served.
+   * True: lease now (another may have been faster; then wait again with the same `place`, which
+   * keeps the caller's turn). It takes no task, so a caller that is gone takes none with it; one that
+   * was called and does not lease within a second loses its turn. While the queue is paused the wait
+   * goes on. RESOURCE_EXHAUSTED when too many wait.
+   */
+  waitForTasks(request: {
+    readonly selection: LeaseSelection;
+    readonly waitMs: number;
+    readonly place: string;
+  }): Promise<Result<boolean>>;
+  /** Gives up a place: for a caller whose client has gone away. */
+  stopWaiting(place: string): Promise<void>;
+  /** Ends a lease by deleting the task. FAILED_PRECONDITION when the key is not the current lease. */
+  acknowledgeTask(key: LeaseKey): Promise<Result<null>>;
+  acknowledgeTasks(keys: readonly LeaseKey[]): Promise<Result<readonly Result<null>[]>>;
+  /** Sets the lease's expiry to now plus the duration; 0 releases the task at once. */
+  renewLease(
+    key: LeaseKey,
+    leaseDurationUs: number,
+    withBody: boolean,
+  ): Promise<Result<TaskRecord>>;
+  renewLeases(
+    keys: readonly LeaseKey[],
+    leaseDurationUs: number,
+  ): Promise<Result<readonly Result<TaskRecord>[]>>;
+  /** Makes a leased task available now. */
+  cancelLease(key: LeaseKey, withBody: boolean): Promise<Result<TaskRecord>>;
+  /** As renewLease, for faces whose clients know no schedule time: whoever's lease it is. */
+  extendLease(id: string, leaseDurationUs: number, withBody?: boolean): Promise<Result<TaskRecord>>;
 }
 
 /** What only the registry asks of a queue: it decides which queues exist. */

@@ -4,6 +4,7 @@
  */
 import type { Flights } from "./flights.ts";
 import type { Place, Store } from "./store.ts";
+import type { Tally } from "./tally.ts";
 
 /** Rows looked at in one run. */
 const SLICE_ROWS = 2000;
@@ -15,21 +16,23 @@ const TOMBSTONE_REST_US = 900e6;
 const REMOVAL_REST_US = 3600e6;
 
 export class Sweeper {
-  readonly #store: Store;
-  readonly #flights: Flights;
-  /** Where the pass over the tasks stands; null while there is none. */
-  #taskCursor: Place | null = null;
   /** When the next pass over the tasks may begin on its own. */
   restsUntilUs = Number.NEGATIVE_INFINITY;
+  readonly #store: Store;
+  readonly #flights: Flights;
+  readonly #tally: Tally;
+  /** Where the pass over the tasks stands; null while there is none. */
+  #taskCursor: Place | null = null;
   /** Where the pass over the tombstones stands; null while there is none. */
   #nameCursor: string | null = null;
   /** When the next pass over the tombstones begins; null: not known yet. */
   #nextNamesUs: number | null = null;
   #namesSweptUs = Number.NEGATIVE_INFINITY;
 
-  constructor(store: Store, flights: Flights) {
+  constructor(store: Store, flights: Flights, tally: Tally) {
     this.#store = store;
     this.#flights = flights;
+    this.#tally = tally;
   }
 
   get isRemoving(): boolean {
@@ -80,7 +83,9 @@ export class Sweeper {
     for (const place of places) {
       if (place.seq >= horizonUs) continue;
       this.#flights.remove(place);
-      this.#store.deleteTask(place.at, place.seq, place.apart === 1);
+      if (this.#store.deleteTask(place.at, place.seq, place.apart === 1)) {
+        this.#tally.removed(place.seq, nowUs);
+      }
       if (place.name === null || tombstoneTtlUs === 0) continue;
       this.#store.writeTombstone(place.name, nowUs + tombstoneTtlUs);
       this.noticeTombstone(nowUs);

@@ -6,10 +6,14 @@ import { encodeTaskId } from "../core/task-id.ts";
 import type { Flight } from "./flights.ts";
 import type { PayloadRow, TaskRow } from "./schema.ts";
 
-/** How a task's recorded attempts went: the JSON of the column `history`. Microseconds. */
-export interface RowHistory {
+/** All that is recorded of a task that was leased but has no failed attempt. Microseconds. */
+interface Birth {
   /** The schedule time the task was created with: part of its id. */
   readonly bornAt: number;
+}
+
+/** How a task's recorded attempts went: the JSON of the column `history`. Microseconds. */
+export interface RowHistory extends Birth {
   readonly firstDispatchUs: number;
   readonly scheduleUs: number;
   readonly dispatchUs: number;
@@ -21,13 +25,20 @@ export interface RowHistory {
 
 /** The recorded history of a row, null before the first recorded attempt. */
 export function readHistory(row: Pick<TaskRow, "history">): RowHistory | null {
-  return row.history === null ? null : (JSON.parse(row.history) as RowHistory);
+  if (row.history === null) return null;
+  const kept = JSON.parse(row.history) as Birth | RowHistory;
+  return "end" in kept ? kept : null;
 }
 
-/** The history after one more attempt of a task whose row stands at schedule time `at`. */
+/** The schedule time a row was created with: part of the id of an unnamed task. */
+export function bornAt(row: Pick<TaskRow, "at" | "history">): number {
+  return row.history === null ? row.at : (JSON.parse(row.history) as Birth).bornAt;
+}
+
+/** The history after one more attempt of a task that was created with schedule time `born`. */
 export function extendHistory(
   before: RowHistory | null,
-  at: number,
+  born: number,
   attempt: {
     readonly scheduleUs: number;
     readonly dispatchUs: number;
@@ -39,7 +50,7 @@ export function extendHistory(
   const executed = responded && end.status < 500;
   return {
     ...attempt,
-    bornAt: before?.bornAt ?? at,
+    bornAt: born,
     firstDispatchUs: before?.firstDispatchUs ?? attempt.dispatchUs,
     end,
     responses: (before?.responses ?? 0) + (responded ? 1 : 0),
@@ -57,10 +68,12 @@ export function attemptHistory(history: RowHistory): AttemptHistory {
 }
 
 /** The short id of a task: its name, or the digits made from where it was first put. */
-export function taskId(row: TaskRow, salt: number): string {
+export function taskId(
+  row: Pick<TaskRow, "name" | "at" | "seq" | "history">,
+  salt: number,
+): string {
   if (row.name !== null) return row.name;
-  const bornAt = row.moved === 1 ? (readHistory(row)?.bornAt ?? row.at) : row.at;
-  return encodeTaskId({ scheduleTimeUs: bornAt, sequence: row.seq }, salt);
+  return encodeTaskId({ scheduleTimeUs: bornAt(row), sequence: row.seq }, salt);
 }
 
 /**
@@ -68,7 +81,7 @@ export function taskId(row: TaskRow, salt: number): string {
  * body that is not wanted is null.
  */
 export function taskRecord(
-  row: TaskRow,
+  row: Omit<TaskRow, "meta" | "body" | "lease">,
   kept: PayloadRow,
   salt: number,
   running: { readonly flight: Flight | undefined; readonly lost: number },

@@ -7,9 +7,11 @@ import { queueObjectName } from "../core/names.ts";
 import type { DomainError, Result } from "../core/result.ts";
 import { assert, fail, ok } from "../core/result.ts";
 import { decodeTaskId, encodeTaskId, idSalt } from "../core/task-id.ts";
+import { LeaseBatches } from "./lease-batches.ts";
 import type { TaskRow } from "./schema.ts";
 import type { Place, Store, StoredQueue } from "./store.ts";
 import type { Sweeper } from "./sweeper.ts";
+import type { Tally } from "./tally.ts";
 import { taskId } from "./task-record.ts";
 
 const NO_QUEUE =
@@ -31,18 +33,23 @@ export function missingEntity(): { readonly ok: false; readonly error: DomainErr
 export class TaskTable {
   readonly #store: Store;
   readonly #sweeper: Sweeper;
+  readonly #tally: Tally;
+  /** Batches of leases, through which some moved rows are found. */
+  readonly batches: LeaseBatches;
   #queue: StoredQueue | null = null;
   #salt = 0;
   #lastSequence = 0;
 
-  constructor(store: Store, sweeper: Sweeper) {
+  constructor(store: Store, queue: StoredQueue | null, sweeper: Sweeper, tally: Tally) {
     this.#store = store;
     this.#sweeper = sweeper;
-    const queue = store.readQueue();
+    this.#tally = tally;
+    this.batches = new LeaseBatches(store);
     if (queue === null) return;
     this.#accept(queue);
     // Numbers must rise also where the clock stepped back between two lives.
-    this.#lastSequence = Math.max(this.#lastSequence, store.highestSequence());
+    const stored = Math.max(store.highestSequence(), this.batches.highestSequence);
+    this.#lastSequence = Math.max(this.#lastSequence, stored);
   }
 
   /** The queue the tasks are in; null while it does not exist. */
@@ -62,7 +69,7 @@ export class TaskTable {
   }
 
   /** The id of a row. */
-  idOfRow(row: TaskRow): string {
+  idOfRow(row: Parameters<typeof taskId>[0]): string {
     return taskId(row, this.#salt);
   }
 
@@ -100,9 +107,20 @@ export class TaskTable {
     if (born === null) return undefined;
     const row = this.#store.taskAt(born.scheduleTimeUs, born.sequence);
     if (row?.name === null) return row;
-    return this.#store
-      .movedTasks(born.sequence)
-      .find((moved) => moved.name === null && taskId(moved, this.#salt) === id);
+    return (
+      this.#store
+        .movedTasks(born.sequence)
+        .find((moved) => moved.name === null && taskId(moved, this.#salt) === id) ??
+      this.#findInBatches(id, born.sequence)
+    );
+  }
+
+  #findInBatches(id: string, sequence: number): TaskRow | undefined {
+    for (const at of this.batches.expiries) {
+      const row = this.#store.taskAt(at, sequence);
+      if (row?.name === null && taskId(row, this.#salt) === id) return row;
+    }
+    return undefined;
   }
 
   /** The visible row of a task, or the NOT_FOUND that fits what is known of the id. */
@@ -140,7 +158,10 @@ export class TaskTable {
         meta,
         body: spec.body ?? null,
       });
-      if (inserted) return seq;
+      if (inserted) {
+        this.#tally.added(nowUs);
+        return seq;
+      }
     }
     throw new Error("edgetasks bug: no free sequence number");
   }
@@ -163,6 +184,7 @@ export class TaskTable {
   /** Takes a task away for good; its name stays taken for the tombstone's time. */
   remove(place: Place, name: string | null, apart: boolean, nowUs: number): boolean {
     if (!this.#store.deleteTask(place.at, place.seq, apart)) return false;
+    this.#tally.removed(place.seq, nowUs);
     if (name !== null) this.#bury(name, nowUs);
     return true;
   }

@@ -11,6 +11,7 @@ import { backlog } from "./backlog.ts";
 import { batchCreates, singleCreates } from "./creates.ts";
 import { dueAtOnce, lateness } from "./dispatch.ts";
 import { measureFloor } from "./floor.ts";
+import { leases, waitingLeases } from "./pull.ts";
 import { Receiver } from "./receiver.ts";
 import { billedRows } from "./rows.ts";
 import type { Section } from "./section.ts";
@@ -22,6 +23,8 @@ const SECTIONS: readonly Section[] = [
   dueAtOnce,
   lateness,
   backlog,
+  leases,
+  waitingLeases,
   billedRows,
 ];
 

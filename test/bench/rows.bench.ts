@@ -9,7 +9,7 @@ import { encodeMeta, partsOf, type QueueSettings, type TaskSpec } from "../../sr
 import type { Result } from "../../src/core/result.ts";
 import type { Env, StubOf } from "../../src/env.ts";
 import type { QueueObject } from "../../src/queue/queue-object.ts";
-import type { QueueAdmin, QueueReports } from "../../src/queue/service.ts";
+import type { PullService, QueueAdmin, QueueReports } from "../../src/queue/service.ts";
 import type { RowCount } from "./row-count.ts";
 
 const SETTINGS: QueueSettings = {
@@ -40,7 +40,7 @@ const META = encodeMeta({
 });
 const BODY = new TextEncoder().encode(JSON.stringify({ order: 1, note: "x".repeat(70) }));
 
-type Stub = StubOf<QueueAdmin & QueueReports>;
+type Stub = StubOf<QueueAdmin & QueueReports & PullService>;
 
 beforeEach(() => {
   vi.spyOn(globalThis, "fetch").mockImplementation(async () => new Response(null));
@@ -114,16 +114,65 @@ test("alone in an idle queue, due at once, named", async (context) => {
   );
 });
 
+test("pulled in batches of 100: insert, lease, acknowledge", async (context) => {
+  const queue = await openQueue("pull", "PULL");
+  await count(context, queue, { tasks: 1000, goal: 4.1 }, () => pullAll(queue, 100, () => ({})));
+});
+
+test("pulled in batches of 100, tagged, leased by tag", async (context) => {
+  const queue = await openQueue("pull-tagged", "PULL");
+  const shape = (n: number) => ({ tag: `tag ${n % 2}` });
+  await count(context, queue, { tasks: 1000, goal: 6.1 }, () => pullAll(queue, 100, shape));
+});
+
+test("pulled one by one", async (context) => {
+  const queue = await openQueue("pull-single", "PULL");
+  await count(context, queue, { tasks: 100, goal: 4.1 }, () => pullAll(queue, 1, () => ({})));
+});
+
+test("pulled one by one, tagged", async (context) => {
+  const queue = await openQueue("pull-single-tagged", "PULL");
+  const shape = () => ({ tag: "a" });
+  await count(context, queue, { tasks: 100, goal: 6.1 }, () => pullAll(queue, 1, shape));
+});
+
 // --- driving ---------------------------------------------------------------------------------
 
-async function openQueue(name: string): Promise<Stub> {
+async function openQueue(name: string, type: QueueSettings["type"] = "PUSH"): Promise<Stub> {
   const stub = (env as Env).QUEUE.getByName(`bench/us-central1/${name}`);
   const queue = { project: "bench", location: "us-central1", queue: name };
-  expectOk(await stub.configure({ name: queue, settings: SETTINGS }));
+  expectOk(await stub.configure({ name: queue, settings: { ...SETTINGS, type } }));
   return stub;
 }
 
-type Shape = Pick<TaskSpec, "id">;
+type Shape = Pick<TaskSpec, "id" | "tag">;
+
+/** Ten batches, each created, leased by the tag of its oldest task, and acknowledged in one call each. */
+async function pullAll(
+  queue: Stub,
+  batch: number,
+  shape: (n: number) => Pick<Shape, "tag">,
+): Promise<void> {
+  const request = {
+    maxTasks: 1000,
+    leaseDurationUs: 60e6,
+    selection: { kind: "oldestTag" },
+    withBody: true,
+    maxBytes: 32e6,
+  } as const;
+  for (let i = 0; i < (batch === 1 ? 100 : 10); i++) {
+    await createMany(
+      queue,
+      Array.from({ length: batch }, (_, n) => shape(n)),
+    );
+    for (let left = batch; left > 0; ) {
+      const leased = expectOk(await queue.leaseTasks(request));
+      const keys = leased.map(({ id, scheduleTimeUs }) => ({ id, scheduleTimeUs }));
+      for (const ended of expectOk(await queue.acknowledgeTasks(keys))) expectOk(ended);
+      left -= leased.length;
+    }
+  }
+}
 
 async function createMany(queue: Stub, shapes: readonly Shape[]): Promise<void> {
   const specs = shapes.map((shape): TaskSpec => ({ ...shape, meta: META, body: BODY }));

@@ -28,7 +28,8 @@ export async function send(
       ...(body === undefined ? {} : { body: isRaw ? (body as BodyInit) : JSON.stringify(body) }),
     }),
   );
-  const text = await response.text();
+  // Not text(): of a type that is no text the runtime warns.
+  const text = new TextDecoder().decode(await response.arrayBuffer());
   const isJson = response.headers.get("content-type")?.startsWith("application/json") === true;
   return {
     status: response.status,

@@ -3,6 +3,7 @@ import { describe, expect, it, test } from "vitest";
 import { createApp } from "../../src/app.ts";
 import { readConfig } from "../../src/core/config.ts";
 import { draftTask } from "../../src/protocol/cloudtasks/task-draft.ts";
+import { v2 } from "../../src/protocol/cloudtasks/v2/dialect.ts";
 
 const QUEUE = { project: "p", location: "us-central1", queue: "q" };
 
@@ -10,6 +11,7 @@ function draft(url: string, targetAllow = "") {
   return draftTask(
     { httpRequest: { url } },
     {
+      words: v2.taskWords,
       queue: QUEUE,
       nowUs: Date.UTC(2026, 10, 21) * 1000,
       config: readConfig({ TARGET_ALLOW: targetAllow }),

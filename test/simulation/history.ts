@@ -31,13 +31,16 @@ export const STEP_KINDS = [
 ] as const;
 export type StepKind = (typeof STEP_KINDS)[number];
 
-export interface Step {
-  readonly kind: StepKind;
+export interface Step<Kind extends string = StepKind> {
+  readonly kind: Kind;
   readonly shares: readonly [number, number, number];
 }
 
-/** How often each kind comes up, relative to the others. */
-const WEIGHTS: Readonly<Record<StepKind, number>> = {
+/** How often each kind of step comes up, relative to the others. */
+export type Weights<Kind extends string> = Readonly<Record<Kind, number>>;
+
+/** The steps of a push queue. */
+export const WEIGHTS: Weights<StepKind> = {
   create: 10,
   createNamed: 5,
   createLater: 7,
@@ -61,35 +64,44 @@ const WEIGHTS: Readonly<Record<StepKind, number>> = {
   "crash in turn": 1.5,
   list: 3,
 };
-const TOTAL_WEIGHT = STEP_KINDS.reduce((sum, kind) => sum + WEIGHTS[kind], 0);
 
 /** The history of a seed. */
-export function makeHistory(seed: number, length: number): Step[] {
+export function makeHistory<Kind extends string>(
+  weights: Weights<Kind>,
+  seed: number,
+  length: number,
+): Step<Kind>[] {
   const random = seededRandom(seed);
+  const kinds = Object.keys(weights) as Kind[];
+  const total = kinds.reduce((sum, kind) => sum + weights[kind], 0);
   return Array.from({ length }, () => ({
-    kind: chooseKind(random()),
+    kind: chooseKind(kinds, weights, random() * total),
     shares: [random(), random(), random()] as const,
   }));
 }
 
-function chooseKind(share: number): StepKind {
-  let rest = share * TOTAL_WEIGHT;
-  for (const kind of STEP_KINDS) {
-    rest -= WEIGHTS[kind];
+function chooseKind<Kind extends string>(
+  kinds: readonly Kind[],
+  weights: Weights<Kind>,
+  share: number,
+): Kind {
+  let rest = share;
+  for (const kind of kinds) {
+    rest -= weights[kind];
     if (rest < 0) return kind;
   }
-  return "list";
+  return kinds[0] as Kind;
 }
 
 /**
  * A shorter history that still fails: cuts out parts, halves first, for as long as `fails` says that
  * what remains fails too, within a number of trials.
  */
-export function shrinkHistory(
-  history: readonly Step[],
-  fails: (part: readonly Step[]) => boolean,
+export function shrinkHistory<S>(
+  history: readonly S[],
+  fails: (part: readonly S[]) => boolean,
   trials: number,
-): readonly Step[] {
+): readonly S[] {
   let shortest = history;
   let left = trials;
   for (

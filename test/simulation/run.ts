@@ -1,11 +1,38 @@
 /** Runs histories against engines, and tells of a failure what one needs to repeat it. */
 import type { Engine } from "../../src/queue/engine.ts";
 import { migrate } from "../../src/queue/schema.ts";
-import { makeHistory, type Step, shrinkHistory } from "./history.ts";
-import { Simulation } from "./world.ts";
+import {
+  makeHistory,
+  type Step,
+  type StepKind,
+  shrinkHistory,
+  WEIGHTS,
+  type Weights,
+} from "./history.ts";
+import { PULL_WEIGHTS, PullSimulation, type PullStepKind } from "./pull-world.ts";
+import { Simulation, type World } from "./world.ts";
 
 /** Makes an engine over a database, as QueueObject does. */
 export type BuildEngine = (sql: SqlStorage, nowUs: number) => Engine;
+
+/** A kind of queue to play: which steps come up, and who plays and checks them. */
+export interface Game<Kind extends string> {
+  readonly weights: Weights<Kind>;
+  readonly start: (world: World) => Player<Kind>;
+}
+
+interface Player<Kind extends string> {
+  play(step: Step<Kind>): void;
+  settle(): void;
+  describe(): string;
+  readonly log: readonly string[];
+}
+
+export const PUSH: Game<StepKind> = { weights: WEIGHTS, start: (world) => new Simulation(world) };
+export const PULL: Game<PullStepKind> = {
+  weights: PULL_WEIGHTS,
+  start: (world) => new PullSimulation(world),
+};
 
 export interface Budget {
   readonly firstSeed: number;
@@ -26,17 +53,18 @@ export interface Failure {
 }
 
 /** Plays the histories of all seeds; the first failure, shrunk, or null. */
-export function simulate(
+export function simulate<Kind extends string>(
+  game: Game<Kind>,
   storage: DurableObjectStorage,
   build: BuildEngine,
   budget: Budget,
 ): Failure | null {
   for (let seed = budget.firstSeed; seed < budget.firstSeed + budget.seeds; seed++) {
-    const history = makeHistory(seed, budget.steps);
-    if (playHistory(storage, build, history) === null) continue;
-    const fails = (part: readonly Step[]) => playHistory(storage, build, part) !== null;
+    const history = makeHistory(game.weights, seed, budget.steps);
+    if (playHistory(game, storage, build, history) === null) continue;
+    const fails = (part: readonly Step<Kind>[]) => playHistory(game, storage, build, part) !== null;
     const shortest = shrinkHistory(history, fails, SHRINK_TRIALS);
-    const broken = playHistory(storage, build, shortest);
+    const broken = playHistory(game, storage, build, shortest);
     return {
       seed,
       message: String(broken?.error),
@@ -51,13 +79,14 @@ export function simulate(
 }
 
 /** Plays one history to its end and lets the queue settle; null when every promise was kept. */
-function playHistory(
+function playHistory<Kind extends string>(
+  game: Game<Kind>,
   storage: DurableObjectStorage,
   build: BuildEngine,
-  history: readonly Step[],
+  history: readonly Step<Kind>[],
 ): { readonly error: unknown; readonly log: readonly string[] } | null {
   clearTables(storage.sql);
-  const simulation = new Simulation({
+  const simulation = game.start({
     makeEngine: (nowUs) => build(storage.sql, nowUs),
     undone: (turn) => undone(storage, turn),
   });

@@ -11,7 +11,16 @@ import { describe, expect, it } from "vitest";
 import type { Env } from "../../src/env.ts";
 import { Engine } from "../../src/queue/engine.ts";
 import { type NewTask, type Place, Store } from "../../src/queue/store.ts";
-import { type Budget, type BuildEngine, DEFAULT_BUDGET, type Failure, simulate } from "./run.ts";
+import {
+  type Budget,
+  type BuildEngine,
+  DEFAULT_BUDGET,
+  type Failure,
+  type Game,
+  PULL,
+  PUSH,
+  simulate,
+} from "./run.ts";
 
 declare global {
   interface ImportMeta {
@@ -21,10 +30,15 @@ declare global {
 }
 
 /** Simulates inside an object of its own, with real SQLite. */
-function simulateIn(object: string, build: BuildEngine, budget: Budget): Promise<Failure | null> {
+function simulateIn<Kind extends string>(
+  game: Game<Kind>,
+  object: string,
+  build: BuildEngine,
+  budget: Budget,
+): Promise<Failure | null> {
   const namespace = (env as Env).QUEUE as unknown as DurableObjectNamespace;
   return runInDurableObject(namespace.getByName(`simulation/${object}`), (_instance, state) =>
-    simulate(state.storage, build, budget),
+    simulate(game, state.storage, build, budget),
   );
 }
 
@@ -32,21 +46,36 @@ function withStore(StoreClass: new (sql: SqlStorage) => Store): BuildEngine {
   return (sql, nowUs) => new Engine(new StoreClass(sql), nowUs);
 }
 
-describe("the engine", () => {
-  it("keeps its promises through random histories", { timeout: 600_000 }, async () => {
-    const settings = import.meta.env;
-    const budget = {
-      ...DEFAULT_BUDGET,
-      firstSeed: Number(settings["VITE_SIMULATION_SEED"] ?? DEFAULT_BUDGET.firstSeed),
-      seeds: Number(settings["VITE_SIMULATION_SEEDS"] ?? DEFAULT_BUDGET.seeds),
-    };
-    const failure = await simulateIn("honest", withStore(Store), budget);
+/** What the environment asks for, else the default. */
+function chosenBudget(): Budget {
+  const settings = import.meta.env;
+  return {
+    ...DEFAULT_BUDGET,
+    firstSeed: Number(settings["VITE_SIMULATION_SEED"] ?? DEFAULT_BUDGET.firstSeed),
+    seeds: Number(settings["VITE_SIMULATION_SEEDS"] ?? DEFAULT_BUDGET.seeds),
+  };
+}
+
+describe("the engine keeps its promises through random histories", () => {
+  it("of a push queue", { timeout: 600_000 }, async () => {
+    const failure = await simulateIn(PUSH, "push", withStore(Store), chosenBudget());
+    expect(failure?.told ?? "every promise kept").toBe("every promise kept");
+  });
+
+  it("of a pull queue with many workers", { timeout: 600_000 }, async () => {
+    const failure = await simulateIn(PULL, "pull", withStore(Store), chosenBudget());
     expect(failure?.told ?? "every promise kept").toBe("every promise kept");
   });
 });
 
+interface Bug {
+  readonly bug: string;
+  readonly store: new (sql: SqlStorage) => Store;
+  readonly finding: RegExp;
+}
+
 describe("a bug planted on purpose is found within the default budget", () => {
-  const bugs: readonly { bug: string; store: new (sql: SqlStorage) => Store; finding: RegExp }[] = [
+  const bugs: readonly Bug[] = [
     {
       bug: "claims are not written down, so a new life dispatches what still runs",
       store: class extends Store {
@@ -116,7 +145,7 @@ describe("a bug planted on purpose is found within the default budget", () => {
   ];
 
   it.each(bugs)("$bug", { timeout: 60_000 }, async ({ bug, store, finding }) => {
-    const failure = await simulateIn(bug, withStore(store), DEFAULT_BUDGET);
+    const failure = await simulateIn(PUSH, bug, withStore(store), DEFAULT_BUDGET);
     expect(failure?.message).toMatch(finding);
     expect(failure?.told).toContain(`seed ${failure?.seed}`);
   });
@@ -127,7 +156,97 @@ describe("a bug planted on purpose is found within the default budget", () => {
         override writeClaim(): void {}
       },
     );
-    const failure = await simulateIn("shrunk", forgetful, DEFAULT_BUDGET);
+    const failure = await simulateIn(PUSH, "shrunk", forgetful, DEFAULT_BUDGET);
     expect(failure?.told.split("\n").length).toBeLessThan(25);
+  });
+});
+
+describe("a bug of leases planted on purpose is found within the default budget", () => {
+  const bugs: readonly Bug[] = [
+    {
+      bug: "the last task of a lease call is not moved, so that another worker gets it too",
+      store: class extends Store {
+        override leaseRange(...args: Parameters<Store["leaseRange"]>): boolean {
+          const [available, first, last, until, isIndexed] = args;
+          const before = { at: last.at, seq: last.seq - 1 };
+          return super.leaseRange(available, first, before, until, isIndexed);
+        }
+      },
+      finding: /two live leases|counts/,
+    },
+    {
+      bug: "a lease does not keep other workers from the task",
+      store: class extends Store {
+        override *availableTasks(...args: Parameters<Store["availableTasks"]>) {
+          const [available, ...rest] = args;
+          const { nowUs } = available;
+          for (const row of super.availableTasks({ ...available, nowUs: nowUs + 60e6 }, ...rest)) {
+            if (row.at <= nowUs || row.attempts > 0) yield row;
+          }
+        }
+      },
+      finding: /two live leases/,
+    },
+    {
+      bug: "leases by tag take tasks of other tags along",
+      store: class extends Store {
+        override leaseRange(...args: Parameters<Store["leaseRange"]>): boolean {
+          const [available, ...rest] = args;
+          return super.leaseRange({ ...available, filter: null }, ...rest);
+        }
+      },
+      finding: /tells|leased nothing|instead of/,
+    },
+    {
+      bug: "a task is leased before its time",
+      store: class extends Store {
+        override availableTasks(...args: Parameters<Store["availableTasks"]>) {
+          const [available, ...rest] = args;
+          return super.availableTasks({ ...available, nowUs: available.nowUs + 1e6 }, ...rest);
+        }
+      },
+      finding: /before its time|two live leases/,
+    },
+    {
+      bug: "an acknowledgement of any lease counts",
+      store: class extends Store {
+        override taskAt(at: number, seq: number): ReturnType<Store["taskAt"]> {
+          const [moved] = this.movedTasks(seq);
+          return moved === undefined ? super.taskAt(at, seq) : { ...moved, at };
+        }
+      },
+      finding: /./,
+    },
+    {
+      bug: "batches of leases are not written down",
+      store: class extends Store {
+        override writeBatch(): void {}
+      },
+      finding: /unexpected refusal/,
+    },
+    {
+      bug: "a cancelled lease is not moved",
+      store: class extends Store {
+        override moveLease(): boolean {
+          return true;
+        }
+      },
+      finding: /instead of|tells|counts/,
+    },
+    {
+      bug: "waiters are not told what is next",
+      store: class extends Store {
+        override nextTasks(): ReturnType<Store["nextTasks"]> {
+          return [];
+        }
+      },
+      finding: /waits though/,
+    },
+  ];
+
+  it.each(bugs)("$bug", { timeout: 60_000 }, async ({ bug, store, finding }) => {
+    const failure = await simulateIn(PULL, bug, withStore(store), DEFAULT_BUDGET);
+    expect(failure?.message).toMatch(finding);
+    expect(failure?.told).toContain(`seed ${failure?.seed}`);
   });
 });

@@ -30,7 +30,7 @@ import { readMessage } from "./message.ts";
 import { type ListIdentity, readPageToken, writePageToken } from "./page-token.ts";
 import { readPageSize } from "./query.ts";
 import { batchDeleteSchema } from "./requests.ts";
-import { draftTask, type TaskDraft } from "./task-draft.ts";
+import { draftTask, explainMismatch, type TaskDraft } from "./task-draft.ts";
 import { createdTask, draftContext } from "./tasks.ts";
 import { writeEnum, writeTimestamp } from "./wire.ts";
 
@@ -86,7 +86,11 @@ function creationOf(
   const created: { task: TaskShown; view: View }[] = [];
   let next = 0;
   for (const [index, draft] of drafts.entries()) {
-    const result = draft.ok ? results[next++] : draft;
+    const stored = draft.ok ? results[next++] : draft;
+    const result =
+      draft.ok && stored !== undefined
+        ? explainMismatch(stored, draft.value, `requests[${index}].task`)
+        : stored;
     if (draft.ok && result?.ok === true) {
       const task = createdTask(result.value as CreatedTask, draft.value);
       created.push({ task, view: requests[index]?.view ?? "BASIC" });
@@ -113,19 +117,22 @@ export async function batchDeleteTasks(call: Call): Answer {
   const earlier = await earlierOperation(call, key);
   if (earlier !== undefined) return earlier;
 
-  const ids = names.map((name, index) => readName(name, index, queuePath(call.resource)));
+  const ids = names.map((name, index) =>
+    readName(name, `names[${index}]`, queuePath(call.resource)),
+  );
   const valid = ids.flatMap((id) => (id.ok ? [id.value] : []));
   const results = await queueStub(call.env, call.resource).deleteTasks(valid);
   if (!results.ok) return results;
   return finish(call, key, deletionOf(ids, results.value));
 }
 
-function readName(name: string, index: number, queue: string): Result<string> {
+/** The id in a name of a batch: `field` is where it stands, `queue` what it must belong to. */
+export function readName(name: string, field: string, queue: string): Result<string> {
   const parts = splitTaskPath(name);
   if (parts === null) return malformedTaskName();
   if (parts.queuePath !== queue) {
     return invalidField(
-      `names[${index}]`,
+      field,
       `The queue name from request ('${queue}') must be the same as the queue name in the named ` +
         `task ('${echo(parts.queuePath)}').`,
     );
@@ -145,11 +152,12 @@ function deletionOf(ids: readonly Result<string>[], results: readonly Result<nul
 
 // ---- Both ------------------------------------------------------------------------------------
 
-function checkBatch(
+/** The bounds of a batch. INVALID_ARGUMENT: empty, too many, a request id that is too long. */
+export function checkBatch(
   size: number,
   max: number,
   field: string,
-  requestId: string,
+  requestId = "",
 ): Result<never> | undefined {
   if (size === 0) return invalidField(field, `The batch is empty: ${field} is required.`);
   if (size > max) {
@@ -165,7 +173,10 @@ function checkBatch(
 }
 
 /** "All tasks must be for the same queue": a parent may be left out, but not be another. */
-function checkParents(parents: readonly string[], { resource }: Call): Result<never> | undefined {
+export function checkParents(
+  parents: readonly string[],
+  { resource }: Call,
+): Result<never> | undefined {
   const queue = queuePath(resource);
   const other = parents.find((parent) => parent !== "" && parent !== queue);
   if (other === undefined) return undefined;

@@ -1,5 +1,6 @@
 /** The body of a request: bounded before it is read, JSON where a message is expected. */
 import { fail, ok, type Result } from "../../core/result.ts";
+import { readBounded } from "../bounded-body.ts";
 import { echo } from "./errors.ts";
 
 /**
@@ -10,12 +11,8 @@ export const MAX_REQUEST_SIZE = 32 * 1024 * 1024;
 
 /** The body as bytes. INVALID_ARGUMENT when it is over the limit. */
 export async function readBody(request: Request): Promise<Result<Uint8Array>> {
-  const declared = request.headers.get("content-length");
-  if (declared !== null) {
-    if (Number(declared) > MAX_REQUEST_SIZE) return tooLarge();
-    return ok(new Uint8Array(await request.arrayBuffer()));
-  }
-  return request.body === null ? ok(new Uint8Array()) : readStream(request.body);
+  const bytes = await readBounded(request, MAX_REQUEST_SIZE);
+  return bytes === undefined ? tooLarge() : ok(bytes);
 }
 
 /**
@@ -44,24 +41,6 @@ export function parseJson(text: string): Result<unknown> {
     const reason = error instanceof Error ? echo(error.message) : "Not JSON.";
     return fail("INVALID_ARGUMENT", `Invalid JSON payload received. ${reason}`);
   }
-}
-
-/** A body of undeclared length is counted while it arrives. */
-async function readStream(body: ReadableStream<Uint8Array>): Promise<Result<Uint8Array>> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of body) {
-    size += chunk.length;
-    if (size > MAX_REQUEST_SIZE) return tooLarge();
-    chunks.push(chunk);
-  }
-  const whole = new Uint8Array(size);
-  let offset = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, offset);
-    offset += chunk.length;
-  }
-  return ok(whole);
 }
 
 function tooLarge(): Result<never> {

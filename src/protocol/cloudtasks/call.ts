@@ -16,6 +16,8 @@ export interface Call {
   readonly query: Query;
   /** When the request came. */
   readonly nowUs: number;
+  /** The clock, milliseconds, for a method that waits. */
+  readonly nowMs: () => number;
   /** This service's host and port, as the caller reached it. */
   readonly ownHost: string;
 }

@@ -1,13 +1,14 @@
 /**
  * What one version of the interface says in its own words. The methods (queues.ts, tasks.ts,
- * batch.ts) are written once against this; a version is its schema and its translation.
+ * leases.ts, batch.ts) are written once against this; a version is its schema and its translation.
  */
 import type { AttemptRecord, QueueName, QueueRecord, TaskMeta } from "../../core/model.ts";
 import type { SettingsInput } from "../../core/queue-settings.ts";
 import type { Result } from "../../core/result.ts";
+import type { QueueStats } from "../../queue/service.ts";
 import type { MaskPaths } from "./field-mask.ts";
 import type { FilterFields } from "./filter.ts";
-import type { TaskInput } from "./task-draft.ts";
+import type { TaskInput, TaskWords } from "./task-draft.ts";
 
 /** How much of a task an answer shows: BASIC leaves the body out. */
 export type View = "BASIC" | "FULL";
@@ -36,6 +37,7 @@ export interface TaskShown {
   readonly createTimeUs: number;
   readonly meta: TaskMeta;
   readonly body?: Uint8Array;
+  readonly tag?: string;
   readonly dispatchCount?: number;
   readonly responseCount?: number;
   readonly firstAttempt?: { readonly dispatchTimeUs: number };
@@ -48,14 +50,32 @@ export interface Dialect {
   /** Its protobuf package: types in errors and operations. */
   readonly package: string;
 
+  /** Whether it can say that a queue is a pull queue; where not, lists leave those out. */
+  readonly knowsPullQueues: boolean;
+  /** Whether its queues have statistics and its reads a readMask. */
+  readonly hasReadMask: boolean;
+  /** Whether it leases tasks, and takes a queue.yaml. */
+  readonly hasLeases: boolean;
+  /** What a new queue must say of itself; absent: nothing. */
+  readonly requiredQueueType?: { readonly field: string; readonly message: string };
+
   /** Reads a queue. `root` is where it stands in the request, for errors. */
   readQueue(value: unknown, root: string): Result<QueueInput>;
-  writeQueue(queue: QueueRecord, style: Style): Readonly<Record<string, unknown>>;
-  /** The paths of an update mask. */
+  /** A queue with all of its fields; the statistics where they are given. */
+  writeQueue(
+    queue: QueueRecord,
+    style: Style,
+    stats?: QueueStats,
+  ): Readonly<Record<string, unknown>>;
+  /** The paths of an update mask; their names are those of a read mask too. */
   readonly queueMask: MaskPaths;
   /** The fields of ListQueues' filter. */
   readonly queueFilter: FilterFields;
+  /** The text of a refused setting in this version's names of fields. */
+  reword(message: string): string;
 
+  /** This version's names for parts of a task, for errors. */
+  readonly taskWords: TaskWords;
   readCreateTask(value: unknown): Result<CreateTaskInput>;
   readRunTask(value: unknown): Result<View>;
   readBatchCreate(value: unknown): Result<BatchCreateInput>;

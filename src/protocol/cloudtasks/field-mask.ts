@@ -1,13 +1,14 @@
 /** Field masks: which fields an update sets, and which parts of an answer are shown. */
 import { ok, type Result } from "../../core/result.ts";
+import { selectParts } from "../partial-response.ts";
 import { echo, invalidField } from "./errors.ts";
 import { camelCase } from "./wire.ts";
 
 /**
- * Paths on the wire, in JSON names, each with the internal path it sets; null: output only,
- * ignored.
+ * Paths on the wire, in JSON names, each with the internal path (or paths) it sets; null: output
+ * only, ignored.
  */
-export type MaskPaths = ReadonlyMap<string, string | null>;
+export type MaskPaths = ReadonlyMap<string, string | readonly string[] | null>;
 
 /**
  * The internal paths that an update mask names, in snake_case or camelCase. Undefined, which stands
@@ -21,99 +22,70 @@ export function readUpdateMask(
   const paths = new Set<string>();
   for (const part of mask.split(",")) {
     const given = part.trim();
-    const internal = known.get(given.split(".").map(camelCase).join("."));
-    if (internal === undefined) {
-      return invalidField(
-        "update_mask",
-        `Invalid value at 'update_mask' (type.googleapis.com/google.protobuf.FieldMask), ` +
-          `unknown path "${echo(given)}"`,
-      );
-    }
-    if (internal !== null) paths.add(internal);
+    const internal = known.get(jsonPath(given));
+    if (internal === undefined) return unknownPath("update_mask", given);
+    for (const path of typeof internal === "string" ? [internal] : (internal ?? []))
+      paths.add(path);
   }
   return ok([...paths]);
 }
 
-// ---- Parts of an answer (`fields`) -----------------------------------------------------------
-
-/** Longest selection, in characters: it bounds how deep it can be nested. */
-const MAX_SELECTION = 2048;
-
-/** The parts asked for at one level; an empty tree below a name means all of it. */
-interface Selection {
-  readonly [name: string]: Selection;
+/** Which parts of a queue a read shows. */
+export interface ReadMask {
+  /** The statistics are asked for; only a mask can do that (discovery v2beta2 queues.get). */
+  readonly withStats: boolean;
+  /** The part of a queue in its wire form that the mask names. */
+  show(queue: object): object;
 }
 
 /**
- * The part of an answer that `fields` selects: `name,rateLimits/maxBurstSize`, `tasks(name,view)`,
- * with `.` for `/` and `*` for any name. INVALID_ARGUMENT when it is not of that form.
+ * Reads a read mask, in snake_case or camelCase, against the paths of the message. Without one, and
+ * under `*`, everything but the statistics is shown. INVALID_ARGUMENT for an unknown path.
+ */
+export function readReadMask(mask: string | undefined, known: MaskPaths): Result<ReadMask> {
+  if (mask === undefined || mask.trim() === "") return ok(SHOW_ALL);
+  const paths = new Set<string>();
+  for (const part of mask.split(",")) {
+    const path = jsonPath(part.trim());
+    if (path !== "*" && !known.has(path)) return unknownPath("read_mask", part.trim());
+    paths.add(path);
+  }
+  const withStats = [...paths].some((path) => path.split(".")[0] === "stats");
+  if (paths.has("*")) return ok({ ...SHOW_ALL, withStats });
+  const selection = [...paths].join(",");
+  // Known paths are a selection, unless there are more of them than one may have.
+  if (selectParts({}, selection, (name) => name) === undefined) {
+    return invalidField("read_mask", "The read mask is too long.");
+  }
+  return ok({
+    withStats,
+    show: (queue) => selectParts(queue, selection, (name) => name) ?? queue,
+  });
+}
+
+const SHOW_ALL: ReadMask = { withStats: false, show: (queue) => queue };
+
+function jsonPath(path: string): string {
+  return path.split(".").map(camelCase).join(".");
+}
+
+function unknownPath(field: string, path: string): Result<never> {
+  return invalidField(
+    field,
+    `Invalid value at '${field}' (type.googleapis.com/google.protobuf.FieldMask), ` +
+      `unknown path "${echo(path)}"`,
+  );
+}
+
+// ---- Parts of an answer (`fields`) -----------------------------------------------------------
+
+/**
+ * The part of an answer that `fields` selects, by names in camelCase or snake_case.
+ * INVALID_ARGUMENT when it is no selection.
  */
 export function selectFields(answer: object, fields: string): Result<object> {
-  const parser = { text: fields, at: 0 };
-  const selection = fields.length <= MAX_SELECTION ? parseSelection(parser) : undefined;
-  if (selection === undefined || parser.at !== fields.length) {
-    return invalidField("fields", `Invalid field selection ${echo(fields)}`);
-  }
-  return ok(pick(answer, selection) as object);
-}
-
-interface Parser {
-  readonly text: string;
-  at: number;
-}
-
-function parseSelection(parser: Parser): Selection | undefined {
-  let selection: Selection = {};
-  do {
-    const item = parseItem(parser);
-    if (item === undefined) return undefined;
-    selection = merge(selection, item);
-  } while (take(parser, /,/y) !== undefined);
-  return selection;
-}
-
-function parseItem(parser: Parser): Selection | undefined {
-  const name = take(parser, /\s*([\w@$*-]+)\s*/y);
-  if (name === undefined) return undefined;
-  let below: Selection | undefined = {};
-  if (take(parser, /[/.]/y) !== undefined) {
-    below = parseItem(parser);
-  } else if (take(parser, /\(/y) !== undefined) {
-    below = parseSelection(parser);
-    if (take(parser, /\)\s*/y) === undefined) return undefined;
-  }
-  return below === undefined ? undefined : { [camelCase(name)]: below };
-}
-
-function take(parser: Parser, pattern: RegExp): string | undefined {
-  pattern.lastIndex = parser.at;
-  const match = pattern.exec(parser.text);
-  if (match === null) return undefined;
-  parser.at = pattern.lastIndex;
-  return match[1] ?? match[0];
-}
-
-function merge(one: Selection, other: Selection): Selection {
-  const merged: Record<string, Selection> = { ...one };
-  for (const [name, below] of Object.entries(other)) {
-    const known = merged[name];
-    const isWhole = known !== undefined && (isEmpty(known) || isEmpty(below));
-    merged[name] = known === undefined ? below : isWhole ? {} : merge(known, below);
-  }
-  return merged;
-}
-
-function isEmpty(selection: Selection): boolean {
-  return Object.keys(selection).length === 0;
-}
-
-function pick(value: unknown, selection: Selection): unknown {
-  if (isEmpty(selection) || typeof value !== "object" || value === null) return value;
-  if (Array.isArray(value)) return value.map((item) => pick(item, selection));
-  const picked: Record<string, unknown> = {};
-  for (const [name, below] of Object.entries(value)) {
-    const wanted = Object.hasOwn(selection, name) ? selection[name] : selection["*"];
-    if (wanted !== undefined) picked[name] = pick(below, wanted);
-  }
-  return picked;
+  const part = selectParts(answer, fields, camelCase);
+  return part === undefined
+    ? invalidField("fields", `Invalid field selection ${echo(fields)}`)
+    : ok(part);
 }

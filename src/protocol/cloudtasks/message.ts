@@ -53,6 +53,8 @@ export const string = () =>
 export const int32 = () => scalar("TYPE_INT32", readInt32);
 export const int64 = () => scalar("TYPE_INT64", readInt64);
 export const double = () => scalar("TYPE_DOUBLE", readDouble);
+export const bool = () =>
+  scalar("TYPE_BOOL", (value) => (typeof value === "boolean" ? value : undefined));
 export const bytes = () => scalar("TYPE_BYTES", readBytes, "Base64 decoding failed");
 export const duration = () =>
   scalar(

@@ -3,18 +3,19 @@
  * for one queue.
  */
 import { MAX_QUEUES_PER_PAGE } from "../../core/limits.ts";
-import type { QueueRecord } from "../../core/model.ts";
+import type { QueueName, QueueRecord } from "../../core/model.ts";
 import { locationPath, parseQueuePath } from "../../core/names.ts";
 import { createSettings, type SettingsInput } from "../../core/queue-settings.ts";
 import { fail, ok, type Result } from "../../core/result.ts";
 import { urlOfOverride } from "../../core/target-override.ts";
 import { checkTarget } from "../../core/target-policy.ts";
+import type { QueueStats } from "../../queue/service.ts";
 import type { RegistryService } from "../../registry/service.ts";
 import { queueStub, registryStub } from "../../stubs.ts";
 import { readJson } from "./body.ts";
 import { type Answer, type Call, styleOf } from "./call.ts";
 import { echo, invalidField, malformedQueueName } from "./errors.ts";
-import { readUpdateMask } from "./field-mask.ts";
+import { type ReadMask, readReadMask, readUpdateMask } from "./field-mask.ts";
 import { readFilter } from "./filter.ts";
 import { readMessage } from "./message.ts";
 import { type ListIdentity, readPageToken, writePageToken } from "./page-token.ts";
@@ -22,7 +23,17 @@ import { readPageSize } from "./query.ts";
 import { namedSchema } from "./requests.ts";
 
 export async function getQueue(call: Call): Answer {
-  return shown(call, await queueStub(call.env, call.resource).getQueue());
+  const mask = readQueueMask(call);
+  if (!mask.ok) return mask;
+  const stub = queueStub(call.env, call.resource);
+  const queue = await stub.getQueue();
+  if (!queue.ok || !mask.value.withStats) return shown(call, queue, mask.value);
+  const stats = await stub.getStats();
+  return stats.ok ? shown(call, queue, mask.value, stats.value) : stats;
+}
+
+function readQueueMask({ query, dialect }: Call): Result<ReadMask> {
+  return readReadMask(query.values.get("readMask"), dialect.queueMask);
 }
 
 export async function createQueue(call: Call): Answer {
@@ -37,8 +48,12 @@ export async function createQueue(call: Call): Answer {
   if (locationPath(name) !== parent) {
     return invalidField("queue.name", `${echo(input.value.name)} must begin with ${parent}.`);
   }
+  const { requiredQueueType } = dialect;
+  if (requiredQueueType !== undefined && input.value.settings.type === undefined) {
+    return invalidField(requiredQueueType.field, requiredQueueType.message);
+  }
   const settings = createSettings(input.value.settings, config);
-  if (!settings.ok) return settings;
+  if (!settings.ok) return reworded(call, settings);
   const refusal = checkOverriddenHost(input.value.settings, call);
   if (!refusal.ok) return refusal;
   return shown(call, await registry(call).createQueue(name.queue, settings.value));
@@ -56,9 +71,30 @@ export async function patchQueue(call: Call): Answer {
   const { settings } = input.value;
   const refusal = checkOverriddenHost(settings, call);
   if (!refusal.ok) return refusal;
+  const untyped = settings.type === undefined ? await checkExists(call) : undefined;
+  if (untyped !== undefined) return untyped;
   const patch =
     paths.value === undefined ? { input: settings } : { input: settings, paths: paths.value };
-  return shown(call, await registry(call).patchQueue(resource.queue, patch));
+  return shown(call, reworded(call, await registry(call).patchQueue(resource.queue, patch)));
+}
+
+/**
+ * A patch that would create a queue must say its type where the version demands it. Asked first:
+ * whoever deletes the queue in between gets a push queue.
+ */
+async function checkExists({ env, resource, dialect }: Call): Promise<Result<never> | undefined> {
+  const { requiredQueueType } = dialect;
+  if (requiredQueueType === undefined) return undefined;
+  const queue = await queueStub(env, resource).getQueue();
+  return queue.ok || queue.error.code !== "NOT_FOUND"
+    ? undefined
+    : invalidField(requiredQueueType.field, requiredQueueType.message);
+}
+
+/** A refused setting under the names of the caller's version. */
+function reworded<T>({ dialect }: Call, result: Result<T>): Result<T> {
+  if (result.ok || result.error.code !== "INVALID_ARGUMENT") return result;
+  return { ok: false, error: { ...result.error, message: dialect.reword(result.error.message) } };
 }
 
 export async function deleteQueue(call: Call): Answer {
@@ -78,12 +114,19 @@ export function purgeQueue(call: Call): Answer {
   return change(call, (queues, queue) => queues.purgeQueue(queue));
 }
 
+/** Queues in a page with statistics: each is a call to its object. */
+const MAX_QUEUES_WITH_STATS = 100;
+
 /**
  * A filter may leave a page with fewer queues than asked for, even none; the token still leads on.
+ * So may pull queues, in the version that has no word for them.
  */
 export async function listQueues(call: Call): Answer {
   const { resource, dialect, query, nowUs } = call;
-  const pageSize = readPageSize(query, MAX_QUEUES_PER_PAGE);
+  const mask = readQueueMask(call);
+  if (!mask.ok) return mask;
+  const { withStats, show } = mask.value;
+  const pageSize = readPageSize(query, withStats ? MAX_QUEUES_WITH_STATS : MAX_QUEUES_PER_PAGE);
   if (!pageSize.ok) return pageSize;
   const filterText = query.values.get("filter") ?? "";
   const filter = readFilter(filterText, dialect.queueFilter);
@@ -96,9 +139,13 @@ export async function listQueues(call: Call): Answer {
   const page = await registry(call).listQueues(after, pageSize.value);
   const style = styleOf(call);
   const asNames = { ...style, enumsAsInts: false };
-  const queues = page.queues
-    .filter((queue) => filterText === "" || filter.value(dialect.writeQueue(queue, asNames)))
-    .map((queue) => dialect.writeQueue(queue, style));
+  const chosen = page.queues.filter(
+    (queue) =>
+      (dialect.knowsPullQueues || queue.settings.type === "PUSH") &&
+      (filterText === "" || filter.value(dialect.writeQueue(queue, asNames))),
+  );
+  const stats = withStats ? await Promise.all(chosen.map(({ name }) => statsOf(call, name))) : [];
+  const queues = chosen.map((queue, index) => show(dialect.writeQueue(queue, style, stats[index])));
   const last = page.queues.at(-1);
   return ok({
     ...(queues.length === 0 ? {} : { queues }),
@@ -106,6 +153,12 @@ export async function listQueues(call: Call): Answer {
       ? { nextPageToken: writePageToken(list, [last.name.queue], nowUs) }
       : {}),
   });
+}
+
+/** A queue that went away since it was listed has no statistics. */
+async function statsOf({ env }: Call, name: QueueName): Promise<QueueStats | undefined> {
+  const stats = await queueStub(env, name).getStats();
+  return stats.ok ? stats.value : undefined;
 }
 
 async function change(
@@ -123,8 +176,15 @@ function registry(call: Call): RegistryService {
   return registryStub(call.env, call.resource);
 }
 
-function shown(call: Call, queue: Result<QueueRecord>): Result<object> {
-  return queue.ok ? ok(call.dialect.writeQueue(queue.value, styleOf(call))) : queue;
+function shown(
+  call: Call,
+  queue: Result<QueueRecord>,
+  mask?: ReadMask,
+  stats?: QueueStats,
+): Result<object> {
+  if (!queue.ok) return queue;
+  const written = call.dialect.writeQueue(queue.value, styleOf(call), stats);
+  return ok(mask === undefined ? written : mask.show(written));
 }
 
 /** A queue that sends all of its tasks to one host is refused where that host may not be called. */

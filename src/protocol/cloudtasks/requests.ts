@@ -10,11 +10,13 @@ export const batchDeleteSchema = field.message("google.cloud.tasks.BatchDeleteTa
   requestId: field.string(),
 });
 
+export const httpBodySchema = field.message("google.api.HttpBody", {
+  contentType: field.string(),
+  data: field.bytes(),
+  extensions: field.outputOnly(),
+});
+
 /** The message form of a buffered body; see readBuffered. */
 export const bufferSchema = field.message("google.cloud.tasks.BufferTaskRequest", {
-  body: field.message("google.api.HttpBody", {
-    contentType: field.string(),
-    data: field.bytes(),
-    extensions: field.outputOnly(),
-  }),
+  body: httpBodySchema,
 });

@@ -31,11 +31,21 @@ import { readConfig } from "../../core/config.ts";
 import type { DomainError } from "../../core/result.ts";
 import { fail } from "../../core/result.ts";
 import type { Env } from "../../env.ts";
+import { LazyList } from "../lazy-list.ts";
+import { waitApplied } from "../waiting-lease.ts";
 import { batchCreateTasks, batchDeleteTasks, getOperation, listOperations } from "./batch.ts";
 import type { Answer, Call } from "./call.ts";
 import type { Dialect } from "./dialect.ts";
 import { echo, errorResponse, invalidResource, JSON_TYPE, unknownProject } from "./errors.ts";
 import { selectFields } from "./field-mask.ts";
+import {
+  acknowledgeTask,
+  batchAcknowledge,
+  batchRenewLease,
+  cancelLease,
+  leaseTasks,
+  renewLease,
+} from "./leases.ts";
 import { getLocation, listLocations } from "./locations.ts";
 import { readQuery } from "./query.ts";
 import {
@@ -61,6 +71,8 @@ interface Method {
   readonly run: (call: Call) => Answer;
   /** The fields it reads from the query. */
   readonly params?: readonly string[];
+  /** It honours a preference to wait, and the answer says so. */
+  readonly canWait?: boolean;
   /** Its refusals of bad names are those of a parent, not of a subject. */
   readonly isQueueParent?: boolean;
 }
@@ -128,11 +140,61 @@ const METHODS: Table = {
   },
 };
 
+/** What readMask adds to, in the versions that have it. */
+const READ_MASK: Table = {
+  queues: {
+    GET: {
+      name: "ListQueues",
+      run: listQueues,
+      params: ["filter", "pageSize", "pageToken", "readMask"],
+    },
+  },
+  queue: { GET: { name: "GetQueue", run: getQueue, params: ["readMask"] } },
+};
+
+/** Leases of pull tasks: v2beta2 alone has them. */
+const LEASES: Table = {
+  tasks: {
+    "POST:lease": { name: "LeaseTasks", run: leaseTasks, isQueueParent: true, canWait: true },
+    "POST:batchAcknowledge": {
+      name: "BatchAcknowledgeTasks",
+      run: batchAcknowledge,
+      isQueueParent: true,
+    },
+    "POST:batchRenewLease": {
+      name: "BatchRenewLease",
+      run: batchRenewLease,
+      isQueueParent: true,
+    },
+  },
+  task: {
+    "POST:acknowledge": { name: "AcknowledgeTask", run: acknowledgeTask },
+    "POST:renewLease": { name: "RenewLease", run: renewLease },
+    "POST:cancelLease": { name: "CancelLease", run: cancelLease },
+  },
+};
+
+/** The methods of a version. */
+function methodsOf(dialect: Dialect): Table {
+  const additions = [
+    ...(dialect.hasReadMask ? [READ_MASK] : []),
+    ...(dialect.hasLeases ? [LEASES] : []),
+  ];
+  const table = { ...METHODS };
+  for (const addition of additions) {
+    for (const kind of Object.keys(addition) as ResourceKind[]) {
+      table[kind] = { ...table[kind], ...addition[kind] };
+    }
+  }
+  return table;
+}
+
 type Handler = (context: Context<{ Bindings: Env }>) => Promise<Response>;
 
 /** Answers every path of one version. */
 export function cloudTasksFace(dialect: Dialect): Handler {
-  return (context) => answer(context, dialect, METHODS, dialect.version);
+  const methods = methodsOf(dialect);
+  return (context) => answer(context, dialect, methods, dialect.version);
 }
 
 /** Answers the locations' paths under /v1, where the official Node client asks for them. */
@@ -172,17 +234,24 @@ async function answer(
     resource,
     query: query.value,
     nowUs: Date.now() * 1000,
+    nowMs: () => Date.now(),
     ownHost: url.host,
   });
   if (!result.ok) return errorResponse(result.error);
+  const headers = method.canWait === true ? waitApplied(request.headers) : {};
   const { fields } = query.value;
-  if (fields === "") return jsonResponse(result.value);
-  const selected = selectFields(result.value, fields);
-  return selected.ok ? jsonResponse(selected.value) : errorResponse(selected.error);
+  if (fields === "") return jsonResponse(result.value, headers);
+  // Lists that are written while they are sent are taken whole here: a part is to be picked.
+  const selected = selectFields(JSON.parse(JSON.stringify(result.value)), fields);
+  return selected.ok ? jsonResponse(selected.value, headers) : errorResponse(selected.error);
 }
 
-function jsonResponse(value: object): Response {
-  return new Response(JSON.stringify(value), { headers: { "content-type": JSON_TYPE } });
+function jsonResponse(value: object, more: Readonly<Record<string, string>>): Response {
+  const headers = { "content-type": JSON_TYPE, ...more };
+  const [name, list] = Object.entries(value)[0] ?? [];
+  const body =
+    name !== undefined && list instanceof LazyList ? list.stream(name) : JSON.stringify(value);
+  return new Response(body, { headers });
 }
 
 /** Host, path and query of a URL that the platform has normalised; nothing is decoded. */

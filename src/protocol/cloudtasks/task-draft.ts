@@ -29,7 +29,7 @@ import { fail, ok, type Result } from "../../core/result.ts";
 import { checkTarget } from "../../core/target-policy.ts";
 import { MAX_STORED_TASK_SIZE, storedTaskSize, utf8Size } from "../../core/task-size.ts";
 import { echo, invalidField, malformedTaskId, malformedTaskName, oneofConflict } from "./errors.ts";
-import { writePacificTime } from "./wire.ts";
+import { camelCase, snakeCase, writePacificTime } from "./wire.ts";
 
 type Headers = Readonly<Record<string, string>>;
 
@@ -56,6 +56,12 @@ export interface RoutingInput {
   readonly instance?: string | undefined;
 }
 
+/** A task that a worker leases. */
+export interface PullMessageInput {
+  readonly payload?: Uint8Array | undefined;
+  readonly tag?: string | undefined;
+}
+
 interface OidcInput {
   readonly serviceAccountEmail?: string | undefined;
   readonly audience?: string | undefined;
@@ -71,13 +77,25 @@ export interface TaskInput {
   readonly name?: string | undefined;
   readonly httpRequest?: HttpRequestInput | null | undefined;
   readonly appEngineHttpRequest?: AppEngineRequestInput | null | undefined;
+  readonly pullMessage?: PullMessageInput | null | undefined;
   readonly scheduleTimeUs?: number | undefined;
   readonly dispatchDeadlineUs?: number | undefined;
   readonly retryConfig?: Partial<RetryConfig> | undefined;
 }
 
+/** What a version calls the parts of a task, for errors: JSON names. */
+export interface TaskWords {
+  /** The members of the oneof that a task has exactly one of. */
+  readonly payloads: readonly Payload[];
+  readonly appEngineBody: "body" | "payload";
+  readonly appEngineUri: "relativeUri" | "relativeUrl";
+}
+
+type Payload = "httpRequest" | "appEngineHttpRequest" | "pullMessage";
+
 /** Where and when a task is created. */
 export interface DraftContext {
+  readonly words: TaskWords;
   readonly queue: QueueName;
   readonly nowUs: number;
   readonly config: DeploymentConfig;
@@ -126,7 +144,8 @@ export function draftTask(
   const retryConfig = readRetryConfig(input.retryConfig, context);
   if (!retryConfig.ok) return retryConfig;
 
-  const body = (input.httpRequest ?? input.appEngineHttpRequest)?.body;
+  const body = bodyOf(input);
+  const tag = input.pullMessage?.tag;
   const meta: TaskMeta = {
     target: target.value,
     ...(dispatchDeadlineUs.value === undefined
@@ -139,10 +158,16 @@ export function draftTask(
     ...(scheduleTimeUs.value === undefined ? {} : { scheduleTimeUs: scheduleTimeUs.value }),
     meta: encodeMeta(meta),
     ...(body === undefined || body.length === 0 ? {} : { body }),
+    ...(tag === undefined ? {} : { tag }),
+    queueType: target.value.kind === "pull" ? "PULL" : "PUSH",
   };
   return isTooLarge(spec, meta, context)
     ? fail("INVALID_ARGUMENT", "Task size too large")
     : ok({ spec, meta });
+}
+
+function bodyOf({ httpRequest, appEngineHttpRequest, pullMessage }: TaskInput) {
+  return pullMessage ? pullMessage.payload : (httpRequest ?? appEngineHttpRequest)?.body;
 }
 
 // ---- Name, times, retries --------------------------------------------------------------------
@@ -210,15 +235,61 @@ function readRetryConfig(
 // ---- Targets ---------------------------------------------------------------------------------
 
 function readTarget(input: TaskInput, context: DraftContext): Result<TaskTarget> {
-  const { httpRequest, appEngineHttpRequest } = input;
+  const { httpRequest, appEngineHttpRequest, pullMessage } = input;
   if (httpRequest && appEngineHttpRequest) {
     return oneofConflict(context.root, "message_type", "httpRequest");
   }
+  if (pullMessage && (httpRequest || appEngineHttpRequest)) {
+    return oneofConflict(context.root, "payload_type", "pullMessage");
+  }
   if (httpRequest) return readHttpTarget(httpRequest, context);
   if (appEngineHttpRequest) return readAppEngineTarget(appEngineHttpRequest, context);
+  if (pullMessage) return readPullTarget(pullMessage, context);
+  const { payloads } = context.words;
+  const names = `${payloads.slice(0, -1).join(", ")} or ${payloads.at(-1)}`;
+  return invalidField(context.root, `Task must have a target: ${names} is required.`);
+}
+
+/** Longest tag, in characters (limits.md §1). */
+const MAX_TAG = 500;
+
+/** What is wrong with a tag, as the rest of a sentence; undefined when nothing is. */
+export function tagProblem(tag: string): string | undefined {
+  // A character may be two units of UTF-16, so only a text beyond that is surely too long.
+  if (tag.length > MAX_TAG * 2 || [...tag].length > MAX_TAG) {
+    return `must be no longer than ${MAX_TAG} characters.`;
+  }
+  return tag.isWellFormed() ? undefined : "must be valid Unicode, without half characters.";
+}
+
+function readPullTarget({ tag = "" }: PullMessageInput, context: DraftContext): Result<TaskTarget> {
+  const field = `${context.root}.pull_message.tag`;
+  const problem = tagProblem(tag);
+  if (problem !== undefined) return invalidField(field, `PullMessage.tag ${problem}`);
+  return ok({ kind: "pull" });
+}
+
+/**
+ * What a queue's refusal of a task of the wrong kind is to its caller: the field that does not fit.
+ * Any other refusal stays as it is.
+ */
+export function explainMismatch<T>(
+  result: Result<T>,
+  { meta, spec }: TaskDraft,
+  root: string,
+): Result<T> {
+  if (result.ok || result.error.code !== "INVALID_ARGUMENT") return result;
+  const { kind } = meta.target;
+  if (spec.queueType === "PULL") {
+    return invalidField(
+      `${root}.pull_message`,
+      "Task.pullMessage can be set only on tasks of a pull queue.",
+    );
+  }
+  const name = kind === "http" ? "http_request" : "app_engine_http_request";
   return invalidField(
-    context.root,
-    "Task must have a target: httpRequest or appEngineHttpRequest is required.",
+    `${root}.${name}`,
+    `Task.${camelCase(name)} cannot be set on tasks of a pull queue.`,
   );
 }
 
@@ -292,17 +363,21 @@ function readAppEngineTarget(
   context: DraftContext,
 ): Result<TaskTarget> {
   const root = `${context.root}.app_engine_http_request`;
+  const { appEngineBody, appEngineUri } = context.words;
   const method = readMethod(input.httpMethod);
   if (hasBody(input.body) && !APP_ENGINE_BODY_METHODS.has(method)) {
     return invalidField(
-      `${root}.body`,
-      `AppEngineHttpRequest.body is not allowed with the method ${method}.`,
+      `${root}.${appEngineBody}`,
+      `AppEngineHttpRequest.${appEngineBody} is not allowed with the method ${method}.`,
     );
   }
   const relativeUri = input.relativeUri || "/";
   const uriProblem = relativeUriProblem(relativeUri);
   if (uriProblem !== undefined) {
-    return invalidField(`${root}.relative_uri`, `AppEngineHttpRequest.relativeUri ${uriProblem}`);
+    return invalidField(
+      `${root}.${snakeCase(appEngineUri)}`,
+      `AppEngineHttpRequest.${appEngineUri} ${uriProblem}`,
+    );
   }
   const problem = headersProblem(input.headers ?? {});
   if (problem !== undefined) {
@@ -406,6 +481,7 @@ function isTooLarge(spec: TaskSpec, meta: TaskMeta, { queue, nowUs }: DraftConte
     createTimeUs: nowUs,
     meta,
     bodySize,
+    ...(spec.tag === undefined ? {} : { tag: spec.tag }),
   });
   return size > MAX_STORED_TASK_SIZE;
 }

@@ -17,7 +17,13 @@ import { readMessage } from "./message.ts";
 import { type ListIdentity, readPageToken, writePageToken } from "./page-token.ts";
 import { readPageSize, readQueryEnum } from "./query.ts";
 import { bufferSchema } from "./requests.ts";
-import { type DraftContext, draftTask, type TaskDraft, type TaskInput } from "./task-draft.ts";
+import {
+  type DraftContext,
+  draftTask,
+  explainMismatch,
+  type TaskDraft,
+  type TaskInput,
+} from "./task-draft.ts";
 
 /** Tasks in a page, at most and by default (limits.md §4). */
 const MAX_TASKS_PER_PAGE = 1000;
@@ -33,7 +39,8 @@ export async function createTask(call: Call): Answer {
 }
 
 async function store(call: Call, draft: TaskDraft, view: View): Answer {
-  const created = await queueStub(call.env, call.resource).createTask(...partsOf(draft.spec));
+  const stored = await queueStub(call.env, call.resource).createTask(...partsOf(draft.spec));
+  const created = explainMismatch(stored, draft, "task");
   if (!created.ok) return created;
   const task = createdTask(created.value, draft);
   return ok(call.dialect.writeTask(call.resource, task, view, styleOf(call)));
@@ -48,12 +55,13 @@ export function createdTask(created: CreatedTask, { spec, meta }: TaskDraft): Ta
     // The queue tells the settled part only where its own settings changed it.
     meta: created.meta === undefined ? meta : decodeMeta(created.meta),
     ...(spec.body === undefined ? {} : { body: spec.body }),
+    ...(spec.tag === undefined ? {} : { tag: spec.tag }),
   };
 }
 
 export function draftContext(call: Call, root: string): DraftContext {
-  const { resource, nowUs, config, ownHost } = call;
-  return { queue: resource, nowUs, config, ownHost, root };
+  const { resource, nowUs, config, ownHost, dialect } = call;
+  return { words: dialect.taskWords, queue: resource, nowUs, config, ownHost, root };
 }
 
 export async function getTask(call: Call): Answer {
@@ -127,7 +135,8 @@ function shown(call: Call, task: Result<TaskRecord>, view: View): Result<object>
     : task;
 }
 
-function recordShown(record: TaskRecord): TaskShown {
+/** A stored task, its settled part decoded. */
+export function recordShown(record: TaskRecord): TaskShown {
   return { ...record, meta: decodeMeta(record.meta) };
 }
 

@@ -1,17 +1,18 @@
 /** google.cloud.tasks.v2 in one value. */
+import { currentTasks } from "../current-task.ts";
 import type { Dialect } from "../dialect.ts";
-import { QUEUE_FILTER, QUEUE_MASK, readQueue, writeQueue } from "./queue.ts";
-import { readBatchCreate, readCreateTask, readRunTask, writeTask } from "./task.ts";
+import { PACKAGE, QUEUE_FILTER, QUEUE_MASK, readQueue, writeQueue } from "./queue.ts";
 
 export const v2: Dialect = {
   version: "v2",
-  package: "google.cloud.tasks.v2",
+  package: PACKAGE,
+  knowsPullQueues: false,
+  hasReadMask: false,
+  hasLeases: false,
   readQueue,
   writeQueue,
   queueMask: QUEUE_MASK,
   queueFilter: QUEUE_FILTER,
-  readCreateTask,
-  readRunTask,
-  readBatchCreate,
-  writeTask,
+  reword: (message) => message,
+  ...currentTasks(PACKAGE, false),
 };
