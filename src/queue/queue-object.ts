@@ -258,15 +258,15 @@ export class QueueObject
   }
 
   async pause(): Promise<Result<QueueRecord>> {
-    return this.#turn((engine) => engine.pause());
+    return this.#turn((engine) => this.#logged("pause", engine.pause()));
   }
 
   async resume(): Promise<Result<QueueRecord>> {
-    return this.#turn((engine) => engine.resume());
+    return this.#turn((engine) => this.#logged("resume", engine.resume()));
   }
 
   async purge(): Promise<Result<QueueRecord>> {
-    return this.#turn((engine, nowUs) => engine.purge(nowUs));
+    return this.#turn((engine, nowUs) => this.#logged("purge", engine.purge(nowUs)));
   }
 
   async destroy(): Promise<void> {
