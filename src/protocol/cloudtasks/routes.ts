@@ -31,13 +31,13 @@ import { readConfig } from "../../core/config.ts";
 import type { DomainError } from "../../core/result.ts";
 import { fail } from "../../core/result.ts";
 import type { Env } from "../../env.ts";
+import { LazyList } from "../lazy-list.ts";
 import { waitApplied } from "../waiting-lease.ts";
 import { batchCreateTasks, batchDeleteTasks, getOperation, listOperations } from "./batch.ts";
 import type { Answer, Call } from "./call.ts";
 import type { Dialect } from "./dialect.ts";
 import { echo, errorResponse, invalidResource, JSON_TYPE, unknownProject } from "./errors.ts";
 import { selectFields } from "./field-mask.ts";
-import { LazyList } from "../lazy-list.ts";
 import {
   acknowledgeTask,
   batchAcknowledge,
