@@ -4,7 +4,7 @@ import { authorize } from "./auth/bearer.ts";
 import { readConfig } from "./core/config.ts";
 import { type DomainError, fail } from "./core/result.ts";
 import type { Env } from "./env.ts";
-import { errorResponse } from "./protocol/cloudtasks/errors.ts";
+import { errorResponse, JSON_TYPE } from "./protocol/cloudtasks/errors.ts";
 import { uploadQueueYaml } from "./protocol/cloudtasks/queue-upload.ts";
 import { cloudTasksFace, locationsFace, pathNotFound } from "./protocol/cloudtasks/routes.ts";
 import { v2 } from "./protocol/cloudtasks/v2/dialect.ts";
@@ -14,6 +14,8 @@ import { mountDiscovery } from "./protocol/discovery/routes.ts";
 import { answerBatch, type BatchService } from "./protocol/http-batch.ts";
 import * as taskQueueErrors from "./protocol/taskqueue/errors.ts";
 import { taskQueueFace } from "./protocol/taskqueue/routes.ts";
+import { answerWaiting } from "./protocol/waiting-client.ts";
+import { readWait, waitApplied } from "./protocol/waiting-lease.ts";
 import { keyStub } from "./stubs.ts";
 
 type App = { Bindings: Env };
@@ -49,10 +51,10 @@ export function createApp(): Hono<App> {
 
   app.all("/v1/*", guarded(locationsFace(v2)));
   app.all("/v2/*", guarded(cloudTasksFace(v2)));
-  app.all("/v2beta2/*", guarded(cloudTasksFace(v2beta2)));
+  app.all("/v2beta2/*", guarded(withWaiting(cloudTasksFace(v2beta2))));
   app.all("/v2beta3/*", guarded(cloudTasksFace(v2beta3)));
   app.all("/api/queue/update", guarded(uploadQueueYaml));
-  app.all("/taskqueue/v1beta2/projects/*", guarded(taskQueueFace));
+  app.all("/taskqueue/v1beta2/projects/*", guarded(withWaiting(taskQueueFace)));
   app.all("/batch", guarded(batchOf(app, () => true)));
   app.all("/batch/taskqueue/v1beta2", guarded(batchOf(app, isTaskQueuePath)));
   app.notFound(({ req }) => errorsOf(req.path).pathNotFound(req.raw));
@@ -73,6 +75,18 @@ function guarded(handler: Handler): Handler {
     const refusal = verdict instanceof Promise ? await verdict : verdict;
     if (refusal === undefined) return handler(context);
     return errorsOf(context.req.path).callerRefused(refusal, context.req.raw);
+  };
+}
+
+/** Lets a lease that may wait know whether its client is still there. */
+function withWaiting(handler: Handler): Handler {
+  return (context) => {
+    const { raw, path } = context.req;
+    if (!readWait(raw.headers) || !/\/tasks[:/]lease$/.test(path)) return handler(context);
+    return answerWaiting(raw, () => handler(context), {
+      headers: { "content-type": JSON_TYPE, ...waitApplied(raw.headers) },
+      waitUntil: (work) => context.executionCtx.waitUntil(work),
+    });
   };
 }
 

@@ -6,6 +6,7 @@
 import type { TaskRecord } from "../core/model.ts";
 import { ok, type Result } from "../core/result.ts";
 import type { PullService } from "../queue/service.ts";
+import type { WaitingClient } from "./waiting-client.ts";
 
 /** The longest wait, in seconds; a longer one asked for is cut to it. */
 export const MAX_WAIT_S = 60;
@@ -34,40 +35,46 @@ export function waitApplied(headers: Headers): Readonly<Record<string, string>> 
   return seconds === undefined ? {} : { "preference-applied": `wait=${seconds}` };
 }
 
+type LeasableQueue = Pick<PullService, "leaseTasks" | "waitForTasks" | "stopWaiting">;
+
 /**
  * Leases tasks, and where there are none waits up to `waitMs` for some. Empty when the time is over.
  * The first lease is tried at once; after that the caller keeps one place in the queue's line, also
- * when another was faster to the task it was woken for. The place is given up when `signal` says that
- * the client has gone. `nowMs` is the clock, milliseconds.
+ * when another was faster to the task it was woken for. A client that has gone gives up its place,
+ * and nothing is leased for it. `nowMs` is the clock, milliseconds.
  */
 export async function leaseWithWait(
-  queue: Pick<PullService, "leaseTasks" | "waitForTasks" | "stopWaiting">,
+  queue: LeasableQueue,
   request: LeaseRequest,
   waitMs: number,
   nowMs: () => number,
-  signal?: AbortSignal,
+  client?: WaitingClient,
 ): Promise<Result<readonly TaskRecord[]>> {
   const endMs = nowMs() + waitMs;
   const first = await queue.leaseTasks(request);
   if (!first.ok || first.value.length > 0 || waitMs <= 0) return first;
 
   const place = crypto.randomUUID();
+  let left: Promise<void> | undefined;
   const leave = () => {
-    void queue.stopWaiting(place);
+    left = queue.stopWaiting(place);
   };
-  signal?.addEventListener("abort", leave, { once: true });
+  client?.signal.addEventListener("abort", leave, { once: true });
   try {
-    return await waitInLine(queue, { ...request, place }, endMs, nowMs);
+    return await waitInLine(queue, { ...request, place }, endMs, nowMs, client);
   } finally {
-    signal?.removeEventListener("abort", leave);
+    client?.signal.removeEventListener("abort", leave);
+    // A call that nobody waits for may never arrive.
+    await left;
   }
 }
 
 async function waitInLine(
-  queue: Pick<PullService, "leaseTasks" | "waitForTasks">,
+  queue: LeasableQueue,
   request: LeaseRequest & { readonly place: string },
   endMs: number,
   nowMs: () => number,
+  client: WaitingClient | undefined,
 ): Promise<Result<readonly TaskRecord[]>> {
   const { selection, place } = request;
   for (;;) {
@@ -75,7 +82,7 @@ async function waitInLine(
     if (waitMs <= 0) return ok([]);
     const isReady = await queue.waitForTasks({ selection, waitMs, place });
     if (!isReady.ok) return isReady;
-    if (!isReady.value) return ok([]);
+    if (!isReady.value || (client !== undefined && !(await client.isThere()))) return ok([]);
     const leased = await queue.leaseTasks(request);
     if (!leased.ok || leased.value.length > 0) return leased;
   }

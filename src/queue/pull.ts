@@ -273,8 +273,10 @@ export class Pull {
   }
 
   #move(row: TaskRow, durationUs: number, withBody: boolean, nowUs: number): TaskRecord {
-    let at = durationUs <= 0 ? nowUs : expiryOf(untilOf(nowUs, durationUs), row.attempts - 1);
-    while (!this.#store.moveLease(row, at)) at += durationUs <= 0 ? -1 : 1000;
+    const isReleased = durationUs <= 0;
+    const base = isReleased ? releasedAt(row, nowUs) : untilOf(nowUs, durationUs);
+    let at = expiryOf(base, row.attempts - 1);
+    while (!this.#store.moveLease(row, at)) at += isReleased ? -1000 : 1000;
     this.#waiters.notice(row.tag);
     const history = row.history ?? `{"bornAt":${row.at}}`;
     const kept = withBody
@@ -297,6 +299,12 @@ export class Pull {
  */
 function untilOf(nowUs: number, leaseDurationUs: number): number {
   return Math.ceil((nowUs + Math.max(1, leaseDurationUs)) / 1000) * 1000;
+}
+
+/** Where a released lease ends: within the last millisecond, so that its number fits below. */
+function releasedAt({ attempts }: TaskRow, nowUs: number): number {
+  const nowMs = Math.floor(nowUs / 1000);
+  return 1000 * (expiryOf(nowMs * 1000, attempts - 1) <= nowUs ? nowMs : nowMs - 1);
 }
 
 const NOT_RUNNING = { flight: undefined, lost: 0 } as const;

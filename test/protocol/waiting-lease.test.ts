@@ -137,22 +137,27 @@ describe("a lease", () => {
     expect(await leaseWithWait(later.queue, REQUEST, 5000, later.now)).toEqual(paused);
   });
 
-  it("gives up its place when its client has gone, and only then", async () => {
-    const client = new AbortController();
-    const { queue, asked, now } = scripted([ok([])], [ok(false)]);
-    const wait = queue.waitForTasks;
-    queue.waitForTasks = (request) => {
-      const answer = wait(request);
-      client.abort();
-      return answer;
+  it("leases nothing for a client that has gone, and gives up its place", async () => {
+    const { queue, asked, now } = scripted([ok([]), ok([TASK])], [ok(true)]);
+    const gone = new AbortController();
+    const client = {
+      signal: gone.signal,
+      async isThere() {
+        asked.push("there?");
+        gone.abort();
+        return false;
+      },
     };
-    await leaseWithWait(queue, REQUEST, 5000, now, client.signal);
-    expect(asked).toEqual(["lease", "wait 5000", "stop"]);
+    expect(await leaseWithWait(queue, REQUEST, 5000, now, client)).toEqual(ok([]));
+    expect(asked).toEqual(["lease", "wait 5000", "there?", "stop"]);
+  });
 
+  it("keeps its place for a client that is there, and does not stop afterwards", async () => {
+    const { queue, asked, now } = scripted([ok([]), ok([TASK])], [ok(true)]);
     const later = new AbortController();
-    const answered = scripted([ok([]), ok([TASK])], [ok(true)]);
-    await leaseWithWait(answered.queue, REQUEST, 5000, answered.now, later.signal);
+    const client = { signal: later.signal, isThere: async () => true };
+    expect(await leaseWithWait(queue, REQUEST, 5000, now, client)).toEqual(ok([TASK]));
     later.abort();
-    expect(answered.asked).not.toContain("stop");
+    expect(asked).toEqual(["lease", "wait 5000", "lease in turn"]);
   });
 });

@@ -344,6 +344,17 @@ describe("acknowledge", () => {
       expect(pull.acknowledge(second).ok).toBe(true);
     }));
 
+  it("never fits a task again that another has leased and released since", () =>
+    withPull((pull, rig) => {
+      pull.create();
+      const first = pull.leaseOne();
+      rig.advance(MINUTE);
+      const second = value(pull.renew(pull.leaseOne(), 0));
+      expect(second.scheduleTimeUs).toBeGreaterThan(rig.now - 1000);
+      expect(error(pull.acknowledge(first)).code).toBe("FAILED_PRECONDITION");
+      expect(pull.leaseOne().dispatchCount).toBe(3);
+    }));
+
   it("of what never was is NOT_FOUND", () =>
     withPull((pull) => {
       expect(error(pull.acknowledge({ id: "never", scheduleTimeUs: NOW }))).toEqual({
@@ -580,11 +591,11 @@ it("tables of the first version are brought up to date, with what is in them", (
       rig.sql.exec(`DROP TABLE ${table}`);
     }
     for (const table of ["lease_batch", "tally"]) rig.sql.exec(`DROP TABLE ${table}`);
-    const queue = rig.sql.exec("SELECT * FROM queue").raw().toArray()[0]!;
+    const [queue] = [...rig.sql.exec("SELECT * FROM queue").raw()];
     rig.sql.exec("DROP TABLE queue");
     rig.sql.exec(MIGRATIONS[0]!);
     rig.sql.exec("UPDATE schema_version SET version = 1");
-    rig.sql.exec("INSERT INTO queue VALUES (?, ?, ?, ?, ?, ?)", ...queue);
+    rig.sql.exec("INSERT INTO queue VALUES (?, ?, ?, ?, ?, ?)", ...queue!);
     rig.sql.exec("INSERT INTO task(at, seq, tag, meta) VALUES (?, ?, 'a', ?)", NOW, NOW, "{}");
     migrate(rig.sql);
     rig.restart();

@@ -394,7 +394,7 @@ export class PullSimulation {
     if (!answer.ok || task === undefined) return told;
     const untilUs = answer.value.scheduleTimeUs;
     const lateUs = untilUs - (this.#nowUs + durationUs);
-    const isExact = durationUs === 0 ? lateUs <= 0 && lateUs > -1000 : lateUs >= 0 && lateUs < 3000;
+    const isExact = durationUs === 0 ? lateUs <= 0 && lateUs > -2000 : lateUs >= 0 && lateUs < 3000;
     check(isExact, () => `renew ${told}: until ${untilUs}`);
     this.#moved(task, answer.value, key.worker);
     return told;

@@ -19,6 +19,7 @@ import { ok, type Result } from "../../core/result.ts";
 import type { LeaseKey } from "../../queue/service.ts";
 import { queueStub } from "../../stubs.ts";
 import { LazyList } from "../lazy-list.ts";
+import { clientOf } from "../waiting-client.ts";
 import { leaseWithWait, readWait } from "../waiting-lease.ts";
 import { checkBatch, checkParents, readName } from "./batch.ts";
 import { readJson } from "./body.ts";
@@ -66,7 +67,7 @@ export async function leaseTasks(call: Call): Answer {
     },
     (readWait(request.headers) ?? 0) * 1000,
     nowMs,
-    request.signal,
+    clientOf(request),
   );
   if (!leased.ok) return leased;
   if (leased.value.length === 0) return ok({});

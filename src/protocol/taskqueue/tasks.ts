@@ -5,6 +5,7 @@ import type { LeaseSelection } from "../../queue/service.ts";
 import { queueStub } from "../../stubs.ts";
 import { isBatchPart } from "../http-batch.ts";
 import { LazyList } from "../lazy-list.ts";
+import { clientOf } from "../waiting-client.ts";
 import { leaseWithWait, readWait, waitApplied } from "../waiting-lease.ts";
 import type { Answer, Call, Reply } from "./call.ts";
 import { invalidParameter } from "./errors.ts";
@@ -70,7 +71,7 @@ export async function leaseTasks(call: Call): Answer {
     },
     (readWait(request.headers) ?? 0) * 1000,
     call.clock,
-    request.signal,
+    clientOf(request),
   );
   if (!leased.ok) return leased;
   const reply = listOf("taskqueue#tasks", call, leased.value);
