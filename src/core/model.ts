@@ -169,6 +169,7 @@ export type TaskParts = readonly [
   id: string | undefined,
   body: Uint8Array | undefined,
   tag: string | undefined,
+  queueType: TaskSpec["queueType"],
 ];
 
 /**
@@ -176,17 +177,18 @@ export type TaskParts = readonly [
  * about a twentieth less than an object that holds them, and single creates are what there is most of.
  */
 export function partsOf(spec: TaskSpec): TaskParts {
-  return [spec.meta, spec.scheduleTimeUs, spec.id, spec.body, spec.tag];
+  return [spec.meta, spec.scheduleTimeUs, spec.id, spec.body, spec.tag, spec.queueType];
 }
 
 /** The spec that partsOf took apart. */
-export function specOf([meta, scheduleTimeUs, id, body, tag]: TaskParts): TaskSpec {
+export function specOf([meta, scheduleTimeUs, id, body, tag, queueType]: TaskParts): TaskSpec {
   return {
     meta,
     ...(scheduleTimeUs === undefined ? {} : { scheduleTimeUs }),
     ...(id === undefined ? {} : { id }),
     ...(body === undefined ? {} : { body }),
     ...(tag === undefined ? {} : { tag }),
+    ...(queueType === undefined ? {} : { queueType }),
   };
 }
 
