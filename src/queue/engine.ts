@@ -342,7 +342,10 @@ export class Engine {
     );
   }
 
-  /** When to call again, or to write figures; Infinity: never. Needs no alarm: what it is about dies with the object. */
+  /**
+   * When to call again, or to write figures; Infinity: never. Needs no alarm: what it is about dies
+   * with the object.
+   */
   get memoryWakeAtUs(): number {
     const callAtUs = this.waiters.nextUs(this.#tasks.queue?.state === "RUNNING");
     return Math.min(callAtUs, this.#tally.keepAtUs);

@@ -493,7 +493,10 @@ function kindOf(filter: TagFilter): "any" | "tag" | "untagged" {
 const LEASED =
   "at = ? + attempts % 1000, moved = ?, attempts = attempts + 1, lease = NULL, history = COALESCE(history, '{\"bornAt\":' || at || '}')";
 
-/** When a lease that is to last until `untilUs`, a whole millisecond, expires, for a task that was leased so often before. */
+/**
+ * When a lease that is to last until `untilUs`, a whole millisecond, expires, for a task that was
+ * leased so often before.
+ */
 export function expiryOf(untilUs: number, leases: number): number {
   return untilUs + (leases % 1000);
 }

@@ -77,3 +77,23 @@ test("so do the curl lines", async () => {
   await target.close();
   expect(request).toMatchObject({ method: "POST", url: "/curl" });
 });
+
+test("the pull example leases by tag, with the official client and then with curl", async () => {
+  const here = (code: string) => code.replaceAll("8787", String(server.port));
+  const example = spawn(process.execPath, ["--input-type=module", "-"], {
+    cwd: ROOT,
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  example.stdin.end(here(codeBlock("js", "v2beta2")));
+  const [printed] = await Promise.all([
+    example.stdout.setEncoding("utf8").toArray(),
+    once(example, "exit"),
+  ]);
+  expect(printed.join("")).toBe("leased thumbnails thumbnails\n".repeat(2));
+
+  const shell = spawn("bash", ["-s"], { stdio: ["pipe", "pipe", "ignore"] });
+  shell.stdin.end(here(codeBlock("sh", "groupByTag=true")));
+  const answers = (await shell.stdout.setEncoding("utf8").toArray()).join("");
+  expect(answers).toContain('"retry_count":1');
+  expect(answers).toContain('"tag":"thumbnails"');
+});
