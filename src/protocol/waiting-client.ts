@@ -1,9 +1,9 @@
 /**
- * The client of a call that waits. That it has gone is noticed when something is written to it, and a
- * task must not be leased for a client that has gone. So a call that waits is answered in two parts:
- * the head of the answer at the latest when a task is there or a second has passed, with blank lines
- * that ask whether anybody still listens, and the answer itself, JSON, to which blank lines before it
- * mean nothing.
+ * The client of a call that waits. That it has gone is noticed when something is written to it, and
+ * a task must not be leased for a client that has gone. So a call that waits is answered in two
+ * parts: the head of the answer at the latest when a task is there or a second has passed, with
+ * blank lines that ask whether anybody still listens, and the answer itself, JSON, to which blank
+ * lines before it mean nothing.
  *
  * The price is that a refusal which comes after the head can't have a status any more: it is then
  * answered as a lease of nothing, and told to the next call.

@@ -14,8 +14,8 @@ export const MAX_WAIT_S = 60;
 export type LeaseRequest = Parameters<PullService["leaseTasks"]>[0];
 
 /**
- * The seconds that a request's `Prefer` headers ask to wait, at most 60; undefined where they ask for
- * nothing that can be read, for a preference is no demand. An answer that honours it says so in
+ * The seconds that a request's `Prefer` headers ask to wait, at most 60; undefined where they ask
+ * for nothing that can be read, for a preference is no demand. An answer that honours it says so in
  * `Preference-Applied`, see waitApplied.
  */
 export function readWait(headers: Headers): number | undefined {
@@ -38,10 +38,10 @@ export function waitApplied(headers: Headers): Readonly<Record<string, string>> 
 type LeasableQueue = Pick<PullService, "leaseTasks" | "waitForTasks" | "stopWaiting">;
 
 /**
- * Leases tasks, and where there are none waits up to `waitMs` for some. Empty when the time is over.
- * The first lease is tried at once; after that the caller keeps one place in the queue's line, also
- * when another was faster to the task it was woken for. A client that has gone gives up its place,
- * and nothing is leased for it. `nowMs` is the clock, milliseconds.
+ * Leases tasks, and where there are none waits up to `waitMs` for some. Empty when the time is
+ * over. The first lease is tried at once; after that the caller keeps one place in the queue's
+ * line, also when another was faster to the task it was woken for. A client that has gone gives up
+ * its place, and nothing is leased for it. `nowMs` is the clock, milliseconds.
  */
 export async function leaseWithWait(
   queue: LeasableQueue,

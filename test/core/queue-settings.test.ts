@@ -79,7 +79,7 @@ describe("defaults", () => {
 
   it("keep what is given", () => {
     const input: SettingsInput = {
-      type: "PULL",
+      type: "PUSH",
       rateLimits: { maxDispatchesPerSecond: 2.5, maxConcurrentDispatches: 3 },
       retryConfig: {
         maxAttempts: -1,
@@ -98,6 +98,38 @@ describe("defaults", () => {
       ...input,
       rateLimits: { maxDispatchesPerSecond: 2.5, maxBurstSize: 10, maxConcurrentDispatches: 3 },
     });
+  });
+});
+
+describe("a pull queue", () => {
+  const PULL: SettingsInput = { type: "PULL" };
+
+  it("gives leases without end, and has rates and backoffs that are nobody's to choose", () => {
+    const settings = {
+      ...DEFAULTS,
+      type: "PULL",
+      retryConfig: { ...DEFAULTS.retryConfig, maxAttempts: -1 },
+    };
+    expect(created(PULL)).toEqual(settings);
+    const input: SettingsInput = {
+      ...PULL,
+      rateLimits: { maxDispatchesPerSecond: 2, maxBurstSize: 3, maxConcurrentDispatches: 4 },
+      retryConfig: { minBackoffUs: 5, maxBackoffUs: 6, maxDoublings: 7, maxRetryDurationUs: 8 },
+    };
+    expect(created(input)).toEqual(settings);
+  });
+
+  it("may limit its leases", () => {
+    expect(created({ ...PULL, retryConfig: { maxAttempts: 3 } }).retryConfig.maxAttempts).toBe(3);
+  });
+
+  it.each([
+    { httpTarget: { method: "PUT" } },
+    { appEngineRoutingOverride: { service: "s" } },
+  ] as const)("cannot have %j", (target) => {
+    expect(refusal(createSettings({ ...PULL, ...target }, CONFIG))).toBe(
+      "A pull queue cannot have a target: nothing is sent from it.",
+    );
   });
 });
 

@@ -205,3 +205,28 @@ it("UTF-8 sizes are those of the encoder", () => {
     expect(utf8Size(lone)).toBe(new TextEncoder().encode(lone).length);
   }
 });
+
+describe("a pull task", () => {
+  it.each([
+    [0, ""],
+    [5, "a"],
+    [100_000, "größe 🎉"],
+  ])("of %i bytes with the tag %j is as long as its message", (bodySize, tag) => {
+    const times = { scheduleTimeUs: CREATED, createTimeUs: CREATED };
+    const meta: TaskMeta = { target: { kind: "pull" } };
+    const bytes = encode([
+      [1, NAME],
+      [3, time(CREATED)],
+      [4, time(Math.floor(CREATED / 1e6) * 1e6)],
+      [
+        13,
+        [
+          [1, new Uint8Array(bodySize)],
+          [2, tag],
+        ],
+      ],
+    ]);
+    const size = storedTaskSize({ nameSize: NAME.length, ...times, meta, bodySize, tag });
+    expect(size).toBe(bytes.length);
+  });
+});

@@ -58,7 +58,9 @@ const TASK: TaskRecord = {
   responseCount: 0,
 };
 
-/** A queue that answers by a script, and tells what it was asked. Time passes while it is waited. */
+/**
+ * A queue that answers by a script, and tells what it was asked. Time passes while it is waited.
+ */
 function scripted(
   leases: readonly Result<readonly TaskRecord[]>[],
   waits: readonly (Result<boolean> & { readonly takesMs?: number })[],

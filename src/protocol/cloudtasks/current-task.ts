@@ -1,6 +1,6 @@
 /**
- * Tasks as v2 and v2beta3 have them: wire form to input, and a task back to its wire form. Of the two
- * only v2beta3 has a message for the payload of pull tasks.
+ * Tasks as v2 and v2beta3 have them: wire form to input, and a task back to its wire form. Of the
+ * two only v2beta3 has a message for the payload of pull tasks.
  */
 import { HTTP_METHODS, type QueueName, type TaskTarget } from "../../core/model.ts";
 import { taskPath } from "../../core/names.ts";

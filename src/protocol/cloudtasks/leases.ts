@@ -8,9 +8,9 @@
  *     { "requests": [{ "name", "scheduleTime" }, …], "leaseDuration" }
  *     → { "tasks": [Task, …], "failedRequests": { "<index>": google.rpc.Status } }
  *
- * Both take up to 1000 requests for tasks of one queue, and are not atomic: each request succeeds or
- * fails for itself, as with batchCreate, and what failed is told by its index. What is not told has
- * succeeded. `tasks` are the renewed ones in the order of their requests, without payloads.
+ * Both take up to 1000 requests for tasks of one queue, and are not atomic: each request succeeds
+ * or fails for itself, as with batchCreate, and what failed is told by its index. What is not told
+ * has succeeded. `tasks` are the renewed ones in the order of their requests, without payloads.
  */
 import type { z } from "zod";
 import type { TaskRecord } from "../../core/model.ts";

@@ -3,15 +3,16 @@
  * v2beta2 UploadQueueYaml), as `gcloud app deploy queue.yaml` does. The body is the file, or an
  * HttpBody message with it.
  *
- *  - The queues are those of the deployment's APP_LOCATION: an app has one location, and names none.
+ *  - The queues are those of the deployment's APP_LOCATION: an app has one location, never named.
  *  - Queues of the file are changed, or created where there are none. A rate of 0 pauses a queue;
  *    any other resumes it, unless the file says `resume_paused_queues: false`.
  *  - Other queues of the location are paused, but for the one called `default`.
  *  - `acl`, `total_storage_limit` and `application` are checked and have no effect.
  *
- * Everything that can be checked is, before anything is done: a file with a mistake changes nothing.
- * What only the catalogue can refuse (the name of a queue that was just deleted) ends the work with
- * the queue's name, before any queue that was there is touched; the upload can be repeated.
+ * Everything that can be checked is, before anything is done: a file with a mistake changes
+ * nothing. What only the catalogue can refuse (the name of a queue that was just deleted) ends the
+ * work with the queue's name, before any queue that was there is touched; the upload can be
+ * repeated.
  */
 import type { Context } from "hono";
 import { type DeploymentConfig, readConfig } from "../../core/config.ts";
@@ -23,6 +24,7 @@ import type { Env } from "../../env.ts";
 import type { RegistryService } from "../../registry/service.ts";
 import { registryStub } from "../../stubs.ts";
 import type { QueueEntry, QueueFile } from "../queue-yaml/queue-file.ts";
+import { creationOf, isExempt, isPausing, updateOf } from "../queue-yaml/settings.ts";
 import type { Problem } from "../queue-yaml/yaml-reader.ts";
 import { parseJson, readBody } from "./body.ts";
 import { badRequest, echo, errorResponse, invalidField, JSON_TYPE } from "./errors.ts";
@@ -64,16 +66,11 @@ async function upload(request: Request, env: Env): Promise<Result<null>> {
   if (!parsed.ok) return refuse(parsed.problems);
   const registry = registryStub(env, { project, location: config.appLocation });
   const present = await readQueues(registry);
-  const rules = await import("../queue-yaml/settings.ts");
   const problems = parsed.file.queues.flatMap(
-    (entry) => problemOf(entry, present.get(entry.name), rules, config) ?? [],
+    (entry) => problemOf(entry, present.get(entry.name), config) ?? [],
   );
-  return problems.length > 0
-    ? refuse(problems)
-    : apply(parsed.file, present, registry, rules, config);
+  return problems.length > 0 ? refuse(problems) : apply(parsed.file, present, registry, config);
 }
-
-type Rules = typeof import("../queue-yaml/settings.ts");
 
 async function readFileText(request: Request): Promise<Result<string>> {
   const body = await readBody(request);
@@ -128,7 +125,6 @@ async function readQueues(registry: RegistryService): Promise<ReadonlyMap<string
 function problemOf(
   entry: QueueEntry,
   present: QueueRecord | undefined,
-  rules: Rules,
   config: DeploymentConfig,
 ): Problem | undefined {
   const { line, path } = entry;
@@ -139,8 +135,8 @@ function problemOf(
   }
   const settings =
     present === undefined
-      ? createSettingsFromPatch(rules.creationOf(entry), config)
-      : patchSettings(present.settings, rules.updateOf(entry), config);
+      ? createSettingsFromPatch(creationOf(entry), config)
+      : patchSettings(present.settings, updateOf(entry), config);
   return settings.ok
     ? undefined
     : { line, element: path, message: `is not possible: ${settings.error.message}` };
@@ -151,26 +147,25 @@ async function apply(
   file: QueueFile,
   present: ReadonlyMap<string, QueueRecord>,
   registry: RegistryService,
-  rules: Rules,
   config: DeploymentConfig,
 ): Promise<Result<null>> {
   const isNew = ({ name }: QueueEntry) => !present.has(name);
   for (const entry of file.queues.filter(isNew)) {
-    const settings = createSettingsFromPatch(rules.creationOf(entry), config);
+    const settings = createSettingsFromPatch(creationOf(entry), config);
     if (!settings.ok) return settings;
     const created = await registry.createQueue(entry.name, settings.value);
     if (!created.ok) return inQueue(entry.name, created);
-    if (!rules.isPausing(entry)) continue;
+    if (!isPausing(entry)) continue;
     const paused = await registry.pauseQueue(entry.name);
     if (!paused.ok) return inQueue(entry.name, paused);
   }
   for (const entry of file.queues.filter((entry) => !isNew(entry))) {
-    const done = await update(entry, file, registry, rules);
+    const done = await update(entry, file, registry);
     if (!done.ok) return inQueue(entry.name, done);
   }
   const named = new Set(file.queues.map(({ name }) => name));
   for (const [name, { state }] of present) {
-    if (named.has(name) || rules.isExempt(name) || state !== "RUNNING") continue;
+    if (named.has(name) || isExempt(name) || state !== "RUNNING") continue;
     const paused = await registry.pauseQueue(name);
     if (!paused.ok && paused.error.code !== "NOT_FOUND") return inQueue(name, paused);
   }
@@ -181,12 +176,11 @@ async function update(
   entry: QueueEntry,
   { resumePausedQueues }: QueueFile,
   registry: RegistryService,
-  rules: Rules,
 ): Promise<Result<QueueRecord>> {
-  const queue = await registry.patchQueue(entry.name, rules.updateOf(entry));
+  const queue = await registry.patchQueue(entry.name, updateOf(entry));
   if (!queue.ok) return queue;
   const isRunning = queue.value.state === "RUNNING";
-  if (rules.isPausing(entry)) return isRunning ? registry.pauseQueue(entry.name) : queue;
+  if (isPausing(entry)) return isRunning ? registry.pauseQueue(entry.name) : queue;
   return isRunning || !resumePausedQueues ? queue : registry.resumeQueue(entry.name);
 }
 

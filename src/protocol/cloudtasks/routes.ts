@@ -12,13 +12,23 @@
  *  - Bodies are not kept with operations: FULL views are in the first answer alone.
  *  - `alt=media`, `alt=proto` and `callback` (JSONP) are not served; `prettyPrint` changes nothing.
  *  - Whether a project or a service account exists is not known here: only their form is checked.
+ *  - The acl of a queue.yaml is checked and not kept.
  *
  * Different by design:
  *  - Targets that the deployment may not call are refused when a task or queue is created.
  *  - pageSize above the maximum is taken as the maximum (the live behaviour is unconfirmed).
  *  - minBackoff, maxBackoff and maxRetryDuration keep microseconds; the reference text speaks of
  *    whole seconds, yet the live default is 0.1 s.
- *  - The task's own retryConfig, batchCreate, batchDelete and operations are served under v2 too.
+ *  - The task's own retryConfig, batchCreate, batchDelete and operations are served under v2 too,
+ *    and the batches under v2beta2.
+ *  - Pull queues: a queue is one thing in every version. v2 has no word for a pull queue, so its
+ *    lists leave them out; by name it reads, pauses, purges and deletes them like any other.
+ *    v2beta3 takes pull messages too, which the original only shows.
+ *  - LeaseTasks may be called as often as one likes (the original: 10 times a second and queue). A
+ *    lease lasts 1 s at least after truncation. `Prefer: wait=N` makes it wait (waiting-lease.ts).
+ *  - v2beta2 has tasks:batchAcknowledge and tasks:batchRenewLease besides (leases.ts).
+ *  - Tasks of a pull queue are leased without end unless maxAttempts says otherwise.
+ *  - An explicit empty tag is a tag of its own, other than none.
  *
  * Quirks of clients that are met on purpose (wire-node-client.md):
  *  - Enums come as numbers and as names, and go as `$alt=json;enum-encoding=int` asks.

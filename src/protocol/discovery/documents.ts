@@ -1,11 +1,11 @@
 /**
  * The discovery documents of the interfaces served here, as client generators and discovery-built
  * clients ask for them. They are the originals' without prose, with the methods that are our own
- * (batches and operations of every version, batchAcknowledge and batchRenewLease of v2beta2) and with
- * those that answer UNIMPLEMENTED: each has its place in a generated client, and its answer.
+ * (batches and operations of every version, batchAcknowledge and batchRenewLease of v2beta2) and
+ * with those that answer UNIMPLEMENTED: each has its place in a generated client, and its answer.
  *
- * Each is a module of its own that is loaded when it is first asked for, so that starting an isolate
- * does not pay for what few isolates ever serve.
+ * Each is a module of its own that is loaded when it is first asked for, so that starting an
+ * isolate does not pay for what few isolates ever serve.
  */
 
 /** What this service reads of a document; the rest is handed on as it is. */
@@ -56,8 +56,8 @@ const ENTRIES: readonly Entry[] = [
 
 /**
  * The document of a version, with every address pointing at `origin` (`https://host`). Without an
- * API's name, as on a host of its own, the version tells which it is; without a version the preferred
- * one is meant. Undefined: there is none.
+ * API's name, as on a host of its own, the version tells which it is; without a version the
+ * preferred one is meant. Undefined: there is none.
  */
 export async function readDocument(
   wanted: { readonly name?: string | undefined; readonly version?: string | undefined },

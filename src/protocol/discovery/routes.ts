@@ -8,7 +8,8 @@
  * Open to anyone, as the originals are: a client needs its document before it has credentials, and
  * what these tell is the same for every deployment.
  *
- * Gaps: documents carry no prose, and `labels`, `fields` and other system parameters change nothing.
+ * Gaps: documents carry no prose, and `labels`, `fields` and other system parameters change
+ * nothing.
  */
 import type { Hono } from "hono";
 import type { Env } from "../../env.ts";

@@ -4,6 +4,7 @@
  */
 import { MAX_BURST_SIZE, MAX_INT32 } from "../../core/limits.ts";
 import { isQueueId } from "../../core/names.ts";
+import { DEFAULT_QUEUE } from "./settings.ts";
 import { type Place, type Problem, YamlReader } from "./yaml-reader.ts";
 
 export interface QueueFile {
@@ -49,8 +50,6 @@ export type ParsedFile =
 
 /** Queues in a file, at most (push.md §11). */
 const MAX_QUEUES = 100;
-/** The one queue that every app has, and whose rate has a default. */
-export const DEFAULT_QUEUE = "default";
 
 /** Reads a file. With any problem nothing of it counts; they come in the order of their lines. */
 export function parseQueueYaml(text: string, limits: FileLimits): ParsedFile {

@@ -1,6 +1,9 @@
 /** From a queue of a queue.yaml to the settings that it stands for (push.md §11). */
 import type { SettingsInput, SettingsPatch } from "../../core/queue-settings.ts";
-import { DEFAULT_QUEUE, type QueueEntry, type RetryParameters } from "./queue-file.ts";
+import type { QueueEntry, RetryParameters } from "./queue-file.ts";
+
+/** The one queue that every app has, and whose rate has a default. */
+export const DEFAULT_QUEUE = "default";
 
 /** Defaults of the file, where they are others than the interface's. */
 const DEFAULT_RATE = 5;

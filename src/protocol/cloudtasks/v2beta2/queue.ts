@@ -1,6 +1,6 @@
 /**
- * Queues of google.cloud.tasks.v2beta2, the oldest of the three: a queue says what its target is, and
- * rates and attempts have other names.
+ * Queues of google.cloud.tasks.v2beta2, the oldest of the three: a queue says what its target is,
+ * and rates and attempts have other names.
  */
 import { appEngineHost } from "../../../core/app-engine-host.ts";
 import type { QueueRecord, QueueSettings, RetryConfig } from "../../../core/model.ts";
