@@ -426,6 +426,9 @@ describe("queries", () => {
 
   test("POST Q/tasks?color=1", async () =>
     refuses("POST", "Q/tasks?color=1", httpTask(), invalid(expect.stringContaining('"color"'))));
+
+  test("POST Q/tasks?fields=a(, before anything is created", async () =>
+    refuses("POST", "Q/tasks?fields=a(", httpTask(), invalid("Invalid field selection a(")));
 });
 
 describe("names", () => {

@@ -236,6 +236,12 @@ async function answer(
   if (problem !== undefined) return errorResponse(problem);
   const query = readQuery(url.query, method.params ?? []);
   if (!query.ok) return errorResponse(query.error);
+  const { fields } = query.value;
+  if (fields !== "") {
+    // Refused before the method runs: an error must not leave anything changed.
+    const selection = selectFields({}, fields);
+    if (!selection.ok) return errorResponse(selection.error);
+  }
   const result = await method.run({
     env: context.env,
     config: readConfig(context.env),
@@ -249,7 +255,6 @@ async function answer(
   });
   if (!result.ok) return errorResponse(result.error);
   const headers = method.canWait === true ? waitApplied(request.headers) : {};
-  const { fields } = query.value;
   if (fields === "") return jsonResponse(result.value, headers);
   // Lists that are written while they are sent are taken whole here: a part is to be picked.
   const selected = selectFields(JSON.parse(JSON.stringify(result.value)), fields);
@@ -258,10 +263,16 @@ async function answer(
 
 function jsonResponse(value: object, more: Readonly<Record<string, string>>): Response {
   const headers = { "content-type": JSON_TYPE, ...more };
-  const [name, list] = Object.entries(value)[0] ?? [];
-  const body =
-    name !== undefined && list instanceof LazyList ? list.stream(name) : JSON.stringify(value);
-  return new Response(body, { headers });
+  return new Response(lazyBody(value) ?? JSON.stringify(value), { headers });
+}
+
+/** The stream of an answer whose first field is a list that is written while it is sent. */
+function lazyBody(value: object): ReadableStream<Uint8Array> | undefined {
+  for (const name in value) {
+    const list = (value as Readonly<Record<string, unknown>>)[name];
+    return list instanceof LazyList ? list.stream(name) : undefined;
+  }
+  return undefined;
 }
 
 /** Host, path and query of a URL that the platform has normalised; nothing is decoded. */
