@@ -7,25 +7,14 @@ export function readBytes(value: unknown): Uint8Array | undefined {
   if (typeof value !== "string" || !BASE64.test(value)) return undefined;
   const isUrlSafe = value.includes("-") || value.includes("_");
   const text = isUrlSafe ? value.replaceAll("-", "+").replaceAll("_", "/") : value;
-  let binary: string;
   try {
-    binary = atob(text.replace(/=+$/, ""));
+    return Uint8Array.fromBase64(text.replace(/=+$/, ""));
   } catch {
     return undefined;
   }
-  const bytes = new Uint8Array(binary.length);
-  for (let index = 0; index < binary.length; index++) bytes[index] = binary.charCodeAt(index);
-  return bytes;
 }
-
-/** Characters put together at a time: a call with more arguments could overflow the stack. */
-const CHUNK = 0x2000;
 
 /** Standard base64 with padding. */
 export function writeBytes(bytes: Uint8Array): string {
-  let binary = "";
-  for (let start = 0; start < bytes.length; start += CHUNK) {
-    binary += String.fromCharCode(...bytes.subarray(start, start + CHUNK));
-  }
-  return btoa(binary);
+  return bytes.toBase64();
 }
