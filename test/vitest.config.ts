@@ -10,6 +10,7 @@ export default defineConfig({
     }),
   ],
   test: {
+    testTimeout: 30_000,
     include: ["test/**/*.test.ts"],
     exclude: ["test/local/**", "test/bench/**", "test/tidy.test.ts"],
   },

@@ -14,6 +14,7 @@ import { Engine } from "../../src/queue/engine.ts";
 import type { QueueObject } from "../../src/queue/queue-object.ts";
 import { queueStub } from "../../src/stubs.ts";
 import { error, value } from "../support/engine.ts";
+import { eventually } from "../support/eventually.ts";
 import { DAY, settings, taskParts, taskSpec, uniqueQueue } from "../support/factory.ts";
 import { RecordingTarget } from "../support/recording-target.ts";
 
@@ -121,7 +122,7 @@ describe("dispatch", () => {
     expect(request.url).toBe("https://example.com/hook");
     expect(request.headers.get("x-cloudtasks-taskname")).toBe(id);
     request.respond(200);
-    await vi.waitFor(async () =>
+    await eventually(async () =>
       expect(error(await queue().getTask(id, false)).code).toBe("NOT_FOUND"),
     );
   });
@@ -186,7 +187,7 @@ describe("dispatch", () => {
     await abortAllDurableObjects();
     expect(value(await queue().getTask(id, false)).dispatchCount).toBe(1);
     request.respond(200);
-    await vi.waitFor(async () =>
+    await eventually(async () =>
       expect(error(await queue().getTask(id, false)).code).toBe("NOT_FOUND"),
     );
     expect(target.count).toBe(1);
@@ -199,7 +200,7 @@ describe("dispatch", () => {
     await inside((_object, state) => state.storage.deleteAlarm());
     await evict();
     await queue().getQueue();
-    await vi.waitFor(async () => expect(await alarm()).toBe(at));
+    await eventually(async () => expect(await alarm()).toBe(at));
   });
 
   it("a repeated alarm is set again before anything else", async () => {
@@ -227,7 +228,7 @@ describe("dispatch", () => {
     for (const request of first) request.respond(200);
     const rest = await target.take(108);
     for (const request of rest) request.respond(200);
-    await vi.waitFor(async () =>
+    await eventually(async () =>
       expect(value(await queue().listTasks({ pageSize: 1, withBody: false })).tasks).toEqual([]),
     );
     expect(target.count).toBe(300);
@@ -259,7 +260,7 @@ describe("dispatch", () => {
     value(await queue().createTasks([taskSpec(), taskSpec()]));
     const [long, short] = await target.take(2);
     short?.respond(200);
-    await vi.waitFor(async () =>
+    await eventually(async () =>
       expect(value(await queue().listTasks({ pageSize: 9, withBody: false })).tasks.length).toBe(1),
     );
     const uriOverride = { host: "new.example.com", enforceMode: "ALWAYS" } as const;
@@ -275,7 +276,7 @@ describe("dispatch", () => {
     const timers = watchTimers();
     value(await queue().createTask(...taskParts()));
     (await target.next()).respond(200);
-    await vi.waitFor(() => expect([...timers.values()]).toEqual([]));
+    await eventually(() => expect([...timers.values()]).toEqual([]));
   });
 
   it("a long attempt does not keep free places of its call from others", async () => {
@@ -323,7 +324,7 @@ describe("a bug", () => {
         await queue().createTask(...taskParts({ scheduleTimeUs: (Date.now() + 3600_000) * 1000 })),
       );
       value(await queue().purge());
-      await vi.waitFor(() => expect([...timers.values()]).toEqual([]));
+      await eventually(() => expect([...timers.values()]).toEqual([]));
       expect(planted.mock.calls.length).toBeLessThan(10);
       expect(await alarm()).toBeLessThanOrEqual(Date.now() + 25_000);
     },

@@ -61,7 +61,7 @@ export class RecordingTarget {
       () => {
         if (this.count < end) throw new Error(`${this.count} requests of ${end} arrived`);
       },
-      { timeout: 4000, interval: 2 },
+      { timeout: 20_000, interval: 2 },
     );
     const taken = this.#received.slice(this.#taken, end);
     this.#taken = end;
