@@ -319,11 +319,13 @@ export class QueueObject
 
   #linger(): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ALARM_LINGER_MS);
-      this.#endLinger = () => {
+      const end = () => {
+        this.#endLinger = null;
         clearTimeout(timer);
         resolve();
       };
+      const timer = setTimeout(end, ALARM_LINGER_MS);
+      this.#endLinger = end;
     });
   }
 
@@ -380,8 +382,10 @@ export class QueueObject
       engine.keepFigures(nowUs);
     });
     this.#lanes.give(engine.takeOrders(this.#lanes.capacity));
-    for (const { place, isReady } of engine.callWaiters(nowUs)) this.#called(place, isReady);
-    this.#armMemory(engine, nowUs);
+    this.#guarded(() => {
+      for (const { place, isReady } of engine.callWaiters(nowUs)) this.#called(place, isReady);
+      this.#armMemory(engine, nowUs);
+    });
     this.#keepRenewing(engine.hasOwnFlights);
     // Not armed for what just failed: that time has come already, and would come again at once.
     if (isSound) this.#arm();
