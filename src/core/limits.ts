@@ -114,3 +114,8 @@ export const MAX_CACHED_TOKENS = 1000;
 
 /** Object ids that an isolate remembers for each namespace: some hundred bytes each. */
 export const MAX_CACHED_OBJECT_IDS = 4096;
+
+// ---- Tasks -----------------------------------------------------------------------------------
+
+/** Longest tag, in characters (limits.md §1: "len <= 500 accepted"). */
+export const MAX_TAG_LENGTH = 500;

@@ -1,4 +1,5 @@
 /** Resource names, parsed and built in one place; their patterns are those of limits.md §2. */
+import { MAX_TAG_LENGTH } from "./limits.ts";
 import type { QueueName } from "./model.ts";
 
 const PROJECT_ID = /^[A-Za-z0-9:.-]+$/;
@@ -70,4 +71,11 @@ export function operationPath(name: QueueName, number: number): string {
 export function parseOperationId(id: string): { queue: string; number: number } | null {
   const [, queue, number] = OPERATION_ID.exec(id) ?? [];
   return queue === undefined ? null : { queue, number: Number(number) };
+}
+
+/** What is wrong with a tag; null when nothing is. */
+export function tagFault(tag: string): "too long" | "malformed" | null {
+  // A character is one or two units of UTF-16, so only a text of more units can be too long.
+  if (tag.length > MAX_TAG_LENGTH && [...tag].length > MAX_TAG_LENGTH) return "too long";
+  return tag.isWellFormed() ? null : "malformed";
 }

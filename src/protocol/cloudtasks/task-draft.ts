@@ -10,7 +10,7 @@ import {
   HTTP_USER_AGENT,
   isServiceHeader,
 } from "../../core/header-rules.ts";
-import { MAX_HEADERS_SIZE, MAX_URL_LENGTH } from "../../core/limits.ts";
+import { MAX_HEADERS_SIZE, MAX_TAG_LENGTH, MAX_URL_LENGTH } from "../../core/limits.ts";
 import {
   type AppEngineRouting,
   type AuthorizationToken,
@@ -23,7 +23,7 @@ import {
   type TaskSpec,
   type TaskTarget,
 } from "../../core/model.ts";
-import { isTaskId, queuePath, splitTaskPath } from "../../core/names.ts";
+import { isTaskId, queuePath, splitTaskPath, tagFault } from "../../core/names.ts";
 import { createSettings } from "../../core/queue-settings.ts";
 import { fail, ok, type Result } from "../../core/result.ts";
 import { checkTarget } from "../../core/target-policy.ts";
@@ -250,16 +250,13 @@ function readTarget(input: TaskInput, context: DraftContext): Result<TaskTarget>
   return invalidField(context.root, `Task must have a target: ${names} is required.`);
 }
 
-/** Longest tag, in characters (limits.md §1). */
-const MAX_TAG = 500;
-
 /** What is wrong with a tag, as the rest of a sentence; undefined when nothing is. */
 export function tagProblem(tag: string): string | undefined {
-  // A character may be two units of UTF-16, so only a text beyond that is surely too long.
-  if (tag.length > MAX_TAG * 2 || [...tag].length > MAX_TAG) {
-    return `must be no longer than ${MAX_TAG} characters.`;
-  }
-  return tag.isWellFormed() ? undefined : "must be valid Unicode, without half characters.";
+  const fault = tagFault(tag);
+  if (fault === null) return undefined;
+  return fault === "too long"
+    ? `must be no longer than ${MAX_TAG_LENGTH} characters.`
+    : "must be valid Unicode, without half characters.";
 }
 
 function readPullTarget({ tag = "" }: PullMessageInput, context: DraftContext): Result<TaskTarget> {

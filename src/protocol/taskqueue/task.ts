@@ -1,6 +1,8 @@
 /** Tasks between the wire and core: what an inserted one must be, and how stored ones are shown. */
+
+import { MAX_TAG_LENGTH } from "../../core/limits.ts";
 import { encodeMeta, type TaskRecord, type TaskSpec } from "../../core/model.ts";
-import { isTaskId } from "../../core/names.ts";
+import { isTaskId, tagFault } from "../../core/names.ts";
 import { ok, type Result } from "../../core/result.ts";
 import { readBytes, writeBytes } from "../base64.ts";
 import type { Call } from "./call.ts";
@@ -10,8 +12,6 @@ import type { InsertInput } from "./schema.ts";
 
 /** Largest payload, in bytes after decoding (limits.md §1: 1 MB). */
 export const MAX_PAYLOAD_SIZE = 1_048_576;
-/** Longest tag, in characters (limits.md §1). */
-export const MAX_TAG_LENGTH = 500;
 /** Furthest time at which a task may become available (limits.md §3: 30 days). */
 const MAX_DELAY_US = 30 * 86_400e6;
 
@@ -85,11 +85,11 @@ function timeProblem(timeUs: number, nowUs: number): Refusal | undefined {
 }
 
 export function tagProblem(tag: string): Refusal | undefined {
-  // A character outside the basic plane is two units of a JS string.
-  if (tag.length > MAX_TAG_LENGTH && [...tag].length > MAX_TAG_LENGTH) {
-    return invalidField("tag", `A tag has at most ${MAX_TAG_LENGTH} characters.`);
-  }
-  return tag.isWellFormed() ? undefined : invalidField("tag", "A tag must be well-formed Unicode.");
+  const fault = tagFault(tag);
+  if (fault === null) return undefined;
+  return fault === "too long"
+    ? invalidField("tag", `A tag has at most ${MAX_TAG_LENGTH} characters.`)
+    : invalidField("tag", "A tag must be well-formed Unicode.");
 }
 
 // ---- Writing ---------------------------------------------------------------------------------
