@@ -26,7 +26,7 @@ import type {
 } from "../core/model.ts";
 import { decodeMeta, encodeMeta } from "../core/model.ts";
 import type { Result } from "../core/result.ts";
-import { assert, fail, ok } from "../core/result.ts";
+import { assert, ok, refuse } from "../core/result.ts";
 import { backoffUs, isExhausted } from "../core/retry-policy.ts";
 import { applyHeaderOverrides } from "../core/target-override.ts";
 import { isSlowingEnd } from "../core/throttle.ts";
@@ -164,11 +164,11 @@ export class Engine {
       const [given, actual] = [spec.queueType, queue.settings.type].map((type) =>
         type.toLowerCase(),
       );
-      return fail("INVALID_ARGUMENT", `A ${given} task cannot be put into a ${actual} queue.`);
+      const text = `A ${given} task cannot be put into a ${actual} queue.`;
+      return refuse("INVALID_ARGUMENT", "WRONG_QUEUE_TYPE", text);
     }
-    if (spec.id !== undefined && this.#tasks.isTaken(spec.id, nowUs)) {
-      return fail("ALREADY_EXISTS", "Requested entity already exists");
-    }
+    const taken = spec.id === undefined ? null : this.#tasks.takenBy(spec.id, nowUs);
+    if (taken !== null) return refuse("ALREADY_EXISTS", taken, "Requested entity already exists");
     const overridden = overrideMeta(spec.meta, queue.settings);
     const meta = overridden ?? spec.meta;
     const scheduleTimeUs = Math.max(nowUs, spec.scheduleTimeUs ?? nowUs);
@@ -240,7 +240,8 @@ export class Engine {
   /** Claims a task whatever pause, rates and a running attempt say (discovery v2 tasks.run). */
   runTask(id: string, withBody: boolean, nowUs: number): Result<TaskRecord> {
     if (this.#tasks.queue?.settings.type === "PULL") {
-      return fail("FAILED_PRECONDITION", "Tasks of a pull queue cannot be run, only leased.");
+      const text = "Tasks of a pull queue cannot be run, only leased.";
+      return refuse("FAILED_PRECONDITION", "WRONG_QUEUE_TYPE", text);
     }
     const found = this.#tasks.find(id, nowUs);
     if (!found.ok) return found;

@@ -18,7 +18,7 @@
 import type { EncodedMeta, TaskRecord } from "../core/model.ts";
 import { decodeMeta } from "../core/model.ts";
 import type { DomainError, Result } from "../core/result.ts";
-import { fail, ok } from "../core/result.ts";
+import { ok, refuse } from "../core/result.ts";
 import { decodeTaskId } from "../core/task-id.ts";
 import type { Flights } from "./flights.ts";
 import type { LeasableRow, TaskRow } from "./schema.ts";
@@ -72,8 +72,9 @@ export class Pull {
     if (!found.ok) return found;
     const queue = found.value;
     if (queue.state !== "RUNNING") {
-      return fail(
+      return refuse(
         "FAILED_PRECONDITION",
+        "QUEUE_NOT_RUNNING",
         "The queue is not running: no tasks can be leased from it.",
       );
     }
@@ -320,16 +321,21 @@ function isUsedUp(row: LeasableRow, queue: StoredQueue): boolean {
 }
 
 function notPull(): { readonly ok: false; readonly error: DomainError } {
-  return fail("FAILED_PRECONDITION", "The queue is not a pull queue: its tasks cannot be leased.");
+  return refuse(
+    "FAILED_PRECONDITION",
+    "WRONG_QUEUE_TYPE",
+    "The queue is not a pull queue: its tasks cannot be leased.",
+  );
 }
 
 function stale(): { readonly ok: false; readonly error: DomainError } {
-  return fail(
+  return refuse(
     "FAILED_PRECONDITION",
+    "LEASE_LOST",
     "The task's lease is not the one named by the schedule time in the request.",
   );
 }
 
 function lapsed(): { readonly ok: false; readonly error: DomainError } {
-  return fail("FAILED_PRECONDITION", "The task's lease has expired.");
+  return refuse("FAILED_PRECONDITION", "LEASE_LOST", "The task's lease has expired.");
 }

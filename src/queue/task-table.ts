@@ -5,7 +5,7 @@
 import type { EncodedMeta, TaskSpec } from "../core/model.ts";
 import { queueObjectName } from "../core/names.ts";
 import type { DomainError, Result } from "../core/result.ts";
-import { assert, fail, ok } from "../core/result.ts";
+import { assert, ok, refuse } from "../core/result.ts";
 import { decodeTaskId, encodeTaskId, idSalt } from "../core/task-id.ts";
 import { LeaseBatches } from "./lease-batches.ts";
 import type { TaskRow } from "./schema.ts";
@@ -22,12 +22,12 @@ const TASK_GONE =
 
 /** The answer of an object that holds no queue. */
 export function missingQueue(): { readonly ok: false; readonly error: DomainError } {
-  return fail("NOT_FOUND", NO_QUEUE);
+  return refuse("NOT_FOUND", "NO_QUEUE", NO_QUEUE);
 }
 
 /** The answer for something that never was. */
 export function missingEntity(): { readonly ok: false; readonly error: DomainError } {
-  return fail("NOT_FOUND", NO_ENTITY);
+  return refuse("NOT_FOUND", "NO_TASK", NO_ENTITY);
 }
 
 export class TaskTable {
@@ -95,11 +95,13 @@ export class TaskTable {
     return sequence < this.horizonUs(nowUs);
   }
 
-  /** Whether a name belongs to a task that lives or is gone only recently. */
-  isTaken(id: string, nowUs: number): boolean {
+  /** Whether a name belongs to a task that lives, or to one that is gone only recently. */
+  takenBy(id: string, nowUs: number): "TASK_EXISTS" | "TASK_GONE" | null {
     const until = this.#store.tombstoneUntil(id);
-    if (until !== undefined && until > nowUs) return true;
-    return this.#store.taskNamed(id) !== undefined || this.#findUnnamed(id) !== undefined;
+    if (until !== undefined && until > nowUs) return "TASK_GONE";
+    const row = this.#store.taskNamed(id) ?? this.#findUnnamed(id);
+    if (row === undefined) return null;
+    return this.isHidden(row.seq, nowUs) ? "TASK_GONE" : "TASK_EXISTS";
   }
 
   #findUnnamed(id: string): TaskRow | undefined {
@@ -128,7 +130,8 @@ export class TaskTable {
     if (this.queue === null) return missingQueue();
     const row = this.#findUnnamed(id) ?? this.#store.taskNamed(id);
     if (row !== undefined && !this.isHidden(row.seq, nowUs)) return ok(row);
-    return fail("NOT_FOUND", row !== undefined || this.#existed(id, nowUs) ? TASK_GONE : NO_ENTITY);
+    if (row === undefined && !this.#existed(id, nowUs)) return missingEntity();
+    return refuse("NOT_FOUND", "TASK_GONE", TASK_GONE);
   }
 
   #existed(id: string, nowUs: number): boolean {

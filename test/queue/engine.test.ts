@@ -80,6 +80,7 @@ describe("created", () => {
       rig.restart();
       expect(error(rig.engine.createTask(taskSpec(), NOW))).toEqual({
         code: "NOT_FOUND",
+        cause: "NO_QUEUE",
         message:
           "Queue does not exist. If you just created the queue, wait at least a minute for the queue to initialize.",
       });
@@ -93,6 +94,7 @@ describe("names", () => {
       rig.create({ id: "a" });
       expect(error(rig.engine.createTask(taskSpec({ id: "a" }), rig.now))).toEqual({
         code: "ALREADY_EXISTS",
+        cause: "TASK_EXISTS",
         message: "Requested entity already exists",
       });
       expect(rig.count("task")).toBe(1);
@@ -577,6 +579,7 @@ describe("run", () => {
       rig.respond(rig.engine.takeOrders()[0]!, 200);
       expect(error(rig.engine.runTask(id, false, rig.now))).toEqual({
         code: "NOT_FOUND",
+        cause: "TASK_GONE",
         message: GONE,
       });
     }));

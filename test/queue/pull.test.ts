@@ -293,7 +293,11 @@ describe("acknowledge", () => {
       rig.restart();
       for (const task of leased) {
         expect(pull.acknowledge(task).ok).toBe(true);
-        expect(error(pull.acknowledge(task))).toEqual({ code: "NOT_FOUND", message: GONE });
+        expect(error(pull.acknowledge(task))).toEqual({
+          code: "NOT_FOUND",
+          cause: "TASK_GONE",
+          message: GONE,
+        });
       }
       expect([rig.count("task"), rig.count("payload")]).toEqual([0, 0]);
       expect(error(rig.engine.createTask(pullSpec({ id: "a" }), rig.now)).code).toBe(
@@ -359,6 +363,7 @@ describe("acknowledge", () => {
     withPull((pull) => {
       expect(error(pull.acknowledge({ id: "never", scheduleTimeUs: NOW }))).toEqual({
         code: "NOT_FOUND",
+        cause: "NO_TASK",
         message: "Requested entity was not found.",
       });
     }));
@@ -422,6 +427,7 @@ describe("renew", () => {
       rig.advance(MINUTE);
       expect(error(pull.renew(lease, MINUTE))).toEqual({
         code: "FAILED_PRECONDITION",
+        cause: "LEASE_LOST",
         message: "The task's lease has expired.",
       });
       expect(pull.leaseOne().id).toBe(lease.id);
