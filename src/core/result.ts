@@ -42,7 +42,10 @@ export type ErrorCause =
   | "WRONG_QUEUE_TYPE"
   | "QUEUE_NOT_RUNNING"
   /** The lease named is not the current one, or it has run out. */
-  | "LEASE_LOST";
+  | "LEASE_LOST"
+  | "NO_TRANSACTION"
+  /** The transaction has been committed or rolled back, or has expired. */
+  | "TRANSACTION_OVER";
 
 /** A refusal: canonical code, text for a developer, optional detail messages. Plain data, crosses RPC. */
 export interface DomainError {
