@@ -1,22 +1,26 @@
 /** The HTTP side of the Worker: what is mounted where, and who may call it. */
 import { type Context, Hono } from "hono";
-import { authorize } from "./auth/bearer.ts";
-import { readConfig } from "./core/config.ts";
+import { ADMIN_PATHS, adminFace } from "./auth/admin/routes.ts";
+import { authenticate, hasNoCredential } from "./auth/authenticate.ts";
+import { type Access, accessOf, strangersAccess } from "./auth/iam/access.ts";
+import { scopeRefusal } from "./auth/scopes.ts";
+import { answerToken } from "./auth/token/routes.ts";
 import { type DomainError, fail } from "./core/result.ts";
 import type { Env } from "./env.ts";
 import { errorResponse, JSON_TYPE } from "./protocol/cloudtasks/errors.ts";
 import { uploadQueueYaml } from "./protocol/cloudtasks/queue-upload.ts";
-import { cloudTasksFace, locationsFace, pathNotFound } from "./protocol/cloudtasks/routes.ts";
+import { cloudTasksFace, pathNotFound, v1Face } from "./protocol/cloudtasks/routes.ts";
 import { v2 } from "./protocol/cloudtasks/v2/dialect.ts";
 import { v2beta2 } from "./protocol/cloudtasks/v2beta2/dialect.ts";
 import { v2beta3 } from "./protocol/cloudtasks/v2beta3/dialect.ts";
 import { mountDiscovery } from "./protocol/discovery/routes.ts";
+import { answerHandlerKeys, HANDLER_KEYS_PATHS } from "./protocol/handlers/routes.ts";
+import { mountWellKnown } from "./protocol/handlers/well-known.ts";
 import { answerBatch, type BatchService } from "./protocol/http-batch.ts";
 import * as taskQueueErrors from "./protocol/taskqueue/errors.ts";
 import { taskQueueFace } from "./protocol/taskqueue/routes.ts";
 import { answerWaiting } from "./protocol/waiting-client.ts";
 import { readWait, waitApplied } from "./protocol/waiting-lease.ts";
-import { keyStub } from "./stubs.ts";
 
 type App = { Bindings: Env };
 
@@ -35,26 +39,18 @@ export function createApp(): Hono<App> {
     }),
   );
   app.get("/healthz", (context) => context.json({ status: "ok" }));
-  app.get("/.well-known/jwks.json", async (context) => {
-    const keys = await keyStub(context.env).publicKeys();
-    return context.json(keys, 200, { "cache-control": "public, max-age=300" });
-  });
-  app.get("/.well-known/openid-configuration", (context) => {
-    const { issuer } = readConfig(context.env);
-    const { origin } = new URL(context.req.url);
-    return context.json(openIdConfiguration(issuer, origin), 200, {
-      "cache-control": "public, max-age=300",
-    });
-  });
-
+  mountWellKnown(app, Date.now);
   mountDiscovery(app);
 
-  app.all("/v1/*", guarded(locationsFace(v2)));
+  app.all("/token", answerToken);
+  for (const path of ADMIN_PATHS) app.all(path, guarded(adminFace));
+  app.all("/v1/*", guarded(v1Face(v2)));
   app.all("/v2/*", guarded(cloudTasksFace(v2)));
   app.all("/v2beta2/*", guarded(withWaiting(cloudTasksFace(v2beta2))));
   app.all("/v2beta3/*", guarded(cloudTasksFace(v2beta3)));
   app.all("/api/queue/update", guarded(uploadQueueYaml));
   app.all("/taskqueue/v1beta2/projects/*", guarded(withWaiting(taskQueueFace)));
+  for (const path of HANDLER_KEYS_PATHS) app.all(path, guarded(handlerKeys));
   app.all("/batch", guarded(batchOf(app, () => true)));
   app.all("/batch/taskqueue/v1beta2", guarded(batchOf(app, isTaskQueuePath)));
   app.notFound(({ req }) => errorsOf(req.path).pathNotFound(req.raw));
@@ -62,42 +58,85 @@ export function createApp(): Hono<App> {
   return app;
 }
 
-type Handler = (context: Context<App>) => Promise<Response>;
+type Handler = (context: Context<App>, access: Access) => Promise<Response>;
 
 /**
- * Lets known callers through. A wrapper, not a middleware: a route with one handler is the router's
- * short way.
+ * Lets callers through with what they may do; a face asks for the permissions of its methods
+ * (auth/iam/access.ts). A wrapper, not a middleware: a route with one handler is the router's short
+ * way.
  */
-function guarded(handler: Handler): Handler {
+function guarded(handler: Handler): (context: Context<App>) => Promise<Response> {
   return async (context) => {
-    const verdict = authorize(context.req.raw, readConfig(context.env));
+    const { raw, path } = context.req;
+    const nowMs = Date.now();
+    const verdict = authenticate(raw, context.env, nowMs);
     // Most verdicts are at hand; waiting for those would cost every request a turn.
-    const refusal = verdict instanceof Promise ? await verdict : verdict;
-    if (refusal === undefined) return handler(context);
-    return errorsOf(context.req.path).callerRefused(refusal, context.req.raw);
+    const caller = verdict instanceof Promise ? await verdict : verdict;
+    if (!caller.ok) {
+      const { error } = caller;
+      if (hasNoCredential(error)) return answerStranger(handler, context, error, nowMs);
+      return errorsOf(path).callerRefused(error, raw);
+    }
+    const refusal = scopeRefusal(caller.value, path);
+    if (refusal !== undefined) return errorsOf(path).callerRefused(refusal, raw);
+    return handler(context, accessOf(caller.value, context.env, nowMs * 1000));
   };
+}
+
+/**
+ * Policies can open something to everyone. Whatever a handler answers that found nothing so open is
+ * not for strangers: they are asked for a credential, on right and wrong paths alike.
+ */
+async function answerStranger(
+  handler: Handler,
+  context: Context<App>,
+  refusal: DomainError,
+  nowMs: number,
+): Promise<Response> {
+  const access = strangersAccess(refusal, context.env, nowMs * 1000);
+  const response = await handler(context, access);
+  if (access.wasGranted) return response;
+  const { raw, path } = context.req;
+  return errorsOf(path).callerRefused(refusal, raw);
+}
+
+/** The keys by which handlers know this deployment; answers hold secrets, so nothing keeps them. */
+async function handlerKeys(
+  { req: { raw: request, path }, env }: Context<App>,
+  access: Access,
+): Promise<Response> {
+  const answer = await answerHandlerKeys({ request, path, env, access });
+  const headers = { "content-type": JSON_TYPE, "cache-control": "no-store" };
+  if (!answer.ok) return errorResponse(answer.error);
+  return new Response(JSON.stringify(answer.value), { headers });
 }
 
 /** Lets a lease that may wait know whether its client is still there. */
 function withWaiting(handler: Handler): Handler {
-  return (context) => {
+  return (context, access) => {
     const { raw, path } = context.req;
-    if (!readWait(raw.headers) || !/\/tasks[:/]lease$/.test(path)) return handler(context);
-    return answerWaiting(raw, () => handler(context), {
+    if (!readWait(raw.headers) || !/\/tasks[:/]lease$/.test(path)) return handler(context, access);
+    return answerWaiting(raw, () => handler(context, access), {
       headers: { "content-type": JSON_TYPE, ...waitApplied(raw.headers) },
       waitUntil: (work) => context.executionCtx.waitUntil(work),
     });
   };
 }
 
-/** Answers batches with this app itself; `accepts` says which paths their parts may ask for. */
+/**
+ * Answers batches with this app itself, which judges each part as a request of its own; `accepts`
+ * says which paths parts may ask for. Strangers send no batches: nothing in one could be taken back.
+ */
 function batchOf(app: Hono<App>, accepts: BatchService["accepts"]): Handler {
-  return ({ req, env, executionCtx }) =>
-    answerBatch(req.raw, {
+  return async (context, access) => {
+    if (access.stranger !== undefined) return errorResponse(access.stranger);
+    const { req, env, executionCtx } = context;
+    return answerBatch(req.raw, {
       execute: (part) => app.fetch(part, env, executionCtx),
       accepts,
       refuse: errorsOf(req.path).errorResponse,
     });
+  };
 }
 
 // ---- Errors, each in the shape of the interface whose path was asked for -----------------------
@@ -116,21 +155,6 @@ function isTaskQueuePath(path: string): boolean {
 function callerRefused(refusal: DomainError): Response {
   const isUnknown = refusal.code === "UNAUTHENTICATED";
   return errorResponse(refusal, undefined, isUnknown ? { "www-authenticate": "Bearer" } : {});
-}
-
-/**
- * What a handler of webhooks needs to verify the identity tokens it gets (OpenID Connect Discovery
- * 1.0 §3).
- */
-function openIdConfiguration(issuer: string, origin: string) {
-  return {
-    issuer,
-    jwks_uri: `${origin}/.well-known/jwks.json`,
-    response_types_supported: ["id_token"],
-    subject_types_supported: ["public"],
-    id_token_signing_alg_values_supported: ["RS256"],
-    claims_supported: ["iss", "sub", "aud", "email", "email_verified", "iat", "exp"],
-  };
 }
 
 /**

@@ -1,4 +1,5 @@
 /** The bindings and settings this Worker runs with; wrangler.toml and src/local/ provide them. */
+import type { AccessService } from "./access/service.ts";
 import type { DispatchService } from "./core/attempt.ts";
 import type { KeyService } from "./dispatch/key-service.ts";
 import type { PullService, QueueAdmin, QueueReports } from "./queue/service.ts";
@@ -19,6 +20,9 @@ export interface Env {
   readonly QUEUE: Namespace<QueueAdmin & QueueReports & PullService>;
   readonly REGISTRY: Namespace<RegistryService>;
   readonly KEYS: Namespace<KeyService>;
+  readonly ACCESS: Namespace<AccessService>;
+  /** Counts failed sign-ins by address; the local server has none. */
+  readonly FAILED_SIGN_INS?: RateLimit;
   /** Settings are text; core/config.ts reads them. Service bindings are named APP_<SERVICE>. */
   readonly [binding: string]: unknown;
 }

@@ -1,4 +1,5 @@
 /** Finds the objects of this deployment: the one place that turns names into stubs. */
+import type { AccessService } from "./access/service.ts";
 import { readConfig } from "./core/config.ts";
 import { MAX_CACHED_OBJECT_IDS } from "./core/limits.ts";
 import { findLocation, LOCATIONS } from "./core/locations.ts";
@@ -37,6 +38,11 @@ export function registryStub(
 /** The object that signs identity tokens; one for the deployment. */
 export function keyStub(env: Env): StubOf<KeyService> {
   return env.KEYS.get(objectId(env.KEYS, KEY_OBJECT_NAME));
+}
+
+/** The object of a project's accounts, tokens and policies. The project need not exist. */
+export function accessStub(env: Env, project: string): StubOf<AccessService> {
+  return env.ACCESS.get(objectId(env.ACCESS, project));
 }
 
 function placedStub<S>(

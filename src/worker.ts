@@ -1,6 +1,7 @@
 /** The Worker: its routes and its classes, put together. */
 import { createApp } from "./app.ts";
 
+export { AccessObject } from "./access/access-object.ts";
 export { Dispatcher } from "./dispatch/dispatcher.ts";
 export { KeyObject } from "./dispatch/key-object.ts";
 export { QueueObject } from "./queue/queue-object.ts";

@@ -36,7 +36,7 @@ describe("rooms", () => {
     expect(turned("core", (found) => roomOf(found) === "core")).toEqual([]);
   });
 
-  test.each(["queue", "registry", "dispatch"])(
+  test.each(["queue", "registry", "dispatch", "access"])(
     "%s knows no face and no other room's inside",
     (room) => {
       expect(turned(room, (found) => isPlatform(found) || isInward(found, room))).toEqual([]);
@@ -74,7 +74,10 @@ describe("rooms", () => {
   });
 
   test("every file is used", () => {
-    const roots = new Set(["src/worker.ts", "src/local/start.ts", "src/local/build.ts"]);
+    const roots = new Set([
+      "src/worker.ts",
+      ...["accounts", "build", "keys", "start"].map((command) => `src/local/${command}.ts`),
+    ]);
     const imported = new Set(sources.flatMap(({ imports }) => imports.map(({ target }) => target)));
     const usedBySrc = new Set(inSrc.flatMap(({ imports }) => imports.map(({ target }) => target)));
     const isRoot = (path: string) =>
@@ -92,7 +95,7 @@ describe("rooms", () => {
 
 describe("time and chance", () => {
   /** Shells: where the platform's clock and dice are taken, to be passed on as arguments. */
-  const SHELLS = /^src\/(worker|.*-object|.*\/routes|.*\/app|dispatch\/dispatcher)\.ts$/;
+  const SHELLS = /^src\/(worker|app|.*-object|.*\/routes|.*\/app|dispatch\/dispatcher)\.ts$/;
 
   test.each([["Date.now("], ["new Date()"], ["performance.now("], ["Math.random("]])(
     "%s is called in shells only",

@@ -1,5 +1,11 @@
 /** What passes between a queue and the dispatcher: attempts to make, and what came of them. */
-import type { AppEngineRouting, EncodedMeta, HttpTargetOverride, QueueName } from "./model.ts";
+import type {
+  AppEngineRouting,
+  EncodedMeta,
+  HttpTargetOverride,
+  QueueName,
+  WebhookSigning,
+} from "./model.ts";
 
 /** Names one attempt of one task. The lease is this triple: a report with another one changes nothing. */
 export interface AttemptKey {
@@ -53,6 +59,8 @@ export interface LaneContext {
   readonly incarnation: string;
   readonly httpTarget?: HttpTargetOverride;
   readonly appEngineRoutingOverride?: AppEngineRouting;
+  /** Absent: attempts are not signed. */
+  readonly webhookSigning?: Omit<WebhookSigning, "enabled">;
 }
 
 /** The dispatcher as the queue's object sees it. */

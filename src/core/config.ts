@@ -9,6 +9,8 @@ export interface DeploymentConfig {
   readonly open: boolean;
   /** Bearer token that callers must present; absent and not open: everything is refused. */
   readonly apiToken: string | undefined;
+  /** Whether credentials are taken from the query of a URL, which servers on the way may log. */
+  readonly queryTokens: boolean;
   /**
    * Targets allowed besides public names on web ports: comma-separated `host`, `host:port`,
    * `*.suffix`, `loopback`, or `*` (target-policy.ts).
@@ -34,7 +36,7 @@ export interface DeploymentConfig {
   readonly appEngineDomain: string;
   /** Location of the queues that a queue.yaml makes: App Engine apps have one, and name none. */
   readonly appLocation: string;
-  /** The `iss` claim of signed tokens; best the address under which this deployment is reached. */
+  /** The `iss` claim of signed tokens: the address under which this deployment is reached. */
   readonly issuer: string;
   /** Dispatcher calls in flight for a queue (platform.md §1: 32 invocations). */
   readonly dispatchCalls: number;
@@ -43,6 +45,13 @@ export interface DeploymentConfig {
   /** The longest attempt the platform can hold; a longer dispatch deadline is cut to it. */
   readonly maxAttemptUs: number;
 }
+
+/**
+ * The issuer where a deployment does not say its address. A fixed word: tokens are signed where no
+ * request tells an address (an alarm's), and receivers compare the issuer to the letter, so it must
+ * not follow from who happened to call first.
+ */
+export const DEFAULT_ISSUER = "https://edgetasks";
 
 const cache = new WeakMap<object, DeploymentConfig>();
 
@@ -60,6 +69,7 @@ function parseConfig(env: Readonly<Record<string, unknown>>): DeploymentConfig {
   return {
     open: text(env, "OPEN_MODE") === "loopback",
     apiToken: text(env, "API_TOKEN"),
+    queryTokens: text(env, "QUERY_TOKENS") === "on",
     targetAllow: (text(env, "TARGET_ALLOW") ?? "")
       .split(",")
       .map((host) => host.trim().toLowerCase())
@@ -72,7 +82,7 @@ function parseConfig(env: Readonly<Record<string, unknown>>): DeploymentConfig {
     appEngineUrl: text(env, "APP_ENGINE_URL"),
     appEngineDomain: text(env, "APP_ENGINE_DOMAIN") ?? "{project}.appspot.com",
     appLocation: location(env, "APP_LOCATION", "us-central1"),
-    issuer: text(env, "ISSUER") ?? "https://edgetasks",
+    issuer: issuer(env, "ISSUER"),
     dispatchCalls: number(env, "DISPATCH_CALLS", 32),
     dispatchFetches: number(env, "DISPATCH_FETCHES", 6),
     maxAttemptUs: number(env, "MAX_ATTEMPT_SECONDS", 840) * 1e6,
@@ -83,6 +93,16 @@ function text(env: Readonly<Record<string, unknown>>, name: string): string | un
   const value = env[name];
   if (value === undefined || value === "") return undefined;
   if (typeof value !== "string") throw new Error(`setting ${name} must be text`);
+  return value;
+}
+
+/** OpenID Connect Discovery 1.0 §3: a URL without query or fragment. */
+function issuer(env: Readonly<Record<string, unknown>>, name: string): string {
+  const value = text(env, name) ?? DEFAULT_ISSUER;
+  const url = URL.parse(value);
+  if (url === null || !/^https?:$/.test(url.protocol) || /[?#]/.test(value)) {
+    throw new Error(`setting ${name} must be an http or https URL without query, not "${value}"`);
+  }
   return value;
 }
 

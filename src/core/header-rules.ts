@@ -41,6 +41,14 @@ export function isServiceHeader(name: string): boolean {
   );
 }
 
+/**
+ * Whether a header, in lower case, speaks for the signature of a webhook: a task's own is dropped
+ * where its attempts are signed, and is the task's affair where they are not.
+ */
+export function isWebhookHeader(name: string): boolean {
+  return name.startsWith("webhook-");
+}
+
 /** The User-Agent an attempt carries, from what its task has. */
 export function userAgent(kind: TaskTarget["kind"], own: string | undefined): string {
   if (kind === "http") return HTTP_USER_AGENT;

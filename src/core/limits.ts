@@ -110,6 +110,36 @@ export const TOKEN_REUSE_MS = 300_000;
 /** Tokens kept in an isolate, about 1 KB each. */
 export const MAX_CACHED_TOKENS = 1000;
 
+// ---- Keys ------------------------------------------------------------------------------------
+
+/** A new signing key is made so long after the last one. */
+export const KEY_PERIOD_MS = 30 * 86_400_000;
+/**
+ * A new key is published so long before it signs. Receivers keep the keys for some minutes (the JWK
+ * set says 5, jose 10); an hour covers those that keep them longer than they were told.
+ */
+export const KEY_LEAD_MS = 3_600_000;
+/** A lead that a rotation may choose, at most. */
+export const MAX_KEY_LEAD_MS = 7 * 86_400_000;
+/** A key stays published so long after the last token it signed has expired: clocks differ. */
+export const KEY_MARGIN_MS = 600_000;
+/** Keys published at a time: the set is fetched by every receiver. */
+export const MAX_SIGNING_KEYS = 10;
+/** How long the published keys may be kept by whoever asked, in seconds. */
+export const PUBLIC_KEYS_MAX_AGE_S = 300;
+/** How long an isolate answers for the published keys by itself: a flood ends there. */
+export const PUBLIC_KEYS_REUSE_MS = 1000;
+/** How long an isolate signs webhooks without looking whether its material still holds. */
+export const SIGNING_MATERIAL_REUSE_MS = 60_000;
+/** Pause before material that could not be renewed is asked for again; the old one is used. */
+export const SIGNING_MATERIAL_RETRY_MS = 5000;
+/** Webhook secrets kept in an isolate, one or two a queue. */
+export const MAX_CACHED_WEBHOOK_SECRETS = 2000;
+/** How long a rotated webhook secret signs along where the rotation does not say. */
+export const WEBHOOK_OVERLAP_US = 24 * HOUR_US;
+/** The longest time a rotated webhook secret may sign along. */
+export const MAX_WEBHOOK_OVERLAP_US = 30 * DAY_US;
+
 // ---- Memory ----------------------------------------------------------------------------------
 
 /** Object ids that an isolate remembers for each namespace: some hundred bytes each. */
@@ -119,3 +149,49 @@ export const MAX_CACHED_OBJECT_IDS = 4096;
 
 /** Longest tag, in characters (limits.md §1: "len <= 500 accepted"). */
 export const MAX_TAG_LENGTH = 500;
+
+// ---- Access ----------------------------------------------------------------------------------
+
+/** Service accounts of a project; Google starts with 100 and raises it on request. */
+export const MAX_ACCOUNTS_PER_PROJECT = 1000;
+/** Keys of a service account, as Google's. */
+export const MAX_KEYS_PER_ACCOUNT = 10;
+/** When a key ends that was made without an end; the longest time kept (MAX_DURATION_US). */
+export const KEY_WITHOUT_END_US = 9e15;
+/** API tokens of a project: what one object lists and counts without effort. */
+export const MAX_TOKENS_PER_PROJECT = 1000;
+/** An expired API token is still listed for so long, so that it can be told why a call failed. */
+export const EXPIRED_TOKEN_KEPT_US = 30 * DAY_US;
+/** The last use of a token is written no more often than this: each time is a row. */
+export const TOKEN_USE_INTERVAL_US = 60 * SECOND_US;
+/** Audit records are kept for so long, as Google's of admin activity are. */
+export const AUDIT_KEPT_US = 400 * DAY_US;
+/** Audit records of a project, at most. */
+export const AUDIT_KEPT_RECORDS = 10_000;
+/** Longest bearer credential, in characters; Google's own tokens stay below 2 KB. */
+export const MAX_CREDENTIAL_SIZE = 8192;
+/** How far the clock of a token's signer may be off, in seconds (auth.md). */
+export const MAX_SKEW_S = 60;
+/** Longest life of a token that an account signs itself, in seconds (auth.md §3). */
+export const MAX_JWT_LIFETIME_S = 3600;
+/** Life of an access token of the token endpoint, in seconds, as Google's. */
+export const ACCESS_TOKEN_LIFETIME_S = 3600;
+/**
+ * What was read of an account or verified of a credential counts for so long: a key or token that
+ * is revoked works no longer than this anywhere. Half of the 60 s that are promised.
+ */
+export const VERIFIED_FOR_MS = 30_000;
+/** A key of the deployment's own that is not known is looked for no more often than this. */
+export const OWN_KEYS_REREAD_MS = 1000;
+/** A credential that was refused is refused again for so long without another look. */
+export const REFUSED_FOR_MS = 5000;
+/** Verified credentials that an isolate remembers, some 2 KB each. */
+export const MAX_VERIFIED_CREDENTIALS = 2000;
+/** Refused credentials that an isolate remembers. */
+export const MAX_REFUSED_CREDENTIALS = 500;
+/** Accounts whose keys an isolate remembers. */
+export const MAX_CACHED_ACCOUNTS = 1000;
+/** An address with too many failed sign-ins is not listened to for so long, in an isolate. */
+export const SIGN_IN_PAUSE_MS = 10_000;
+/** Addresses that an isolate does not listen to, at most. */
+export const MAX_PAUSED_ADDRESSES = 10_000;

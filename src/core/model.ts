@@ -78,6 +78,17 @@ export interface HttpTargetOverride {
   readonly token?: AuthorizationToken;
 }
 
+/**
+ * How a queue's webhooks are signed. A generation names one of the secrets the queue ever had: the
+ * time it was made, microseconds, or 0. The secrets themselves are derived, and stored nowhere.
+ */
+export interface WebhookSigning {
+  readonly enabled: boolean;
+  readonly generation: number;
+  /** The secret before, which signs along until then, microseconds. */
+  readonly previous?: { readonly generation: number; readonly untilUs: number };
+}
+
 /** Everything about a queue that its owner sets. Always whole: defaults are filled in. */
 export interface QueueSettings {
   readonly type: "PUSH" | "PULL";
@@ -85,6 +96,8 @@ export interface QueueSettings {
   readonly retryConfig: RetryConfig;
   readonly appEngineRoutingOverride?: AppEngineRouting;
   readonly httpTarget?: HttpTargetOverride;
+  /** Absent: on, with generation 0. */
+  readonly webhookSigning?: WebhookSigning;
   /** Fraction of operations logged, 0..1; absent: the queue never had a logging config. */
   readonly logSamplingRatio?: number;
   /** How long a task may live, from its creation. */

@@ -25,6 +25,7 @@ import type {
   RateLimits,
   RetryConfig,
   UriOverride,
+  WebhookSigning,
 } from "./model.ts";
 import { lifetimeProblem, retryConfigProblem, settingsProblem } from "./queue-settings-rules.ts";
 import { fail, ok, type Result } from "./result.ts";
@@ -36,6 +37,8 @@ export interface SettingsInput {
   readonly retryConfig?: Partial<RetryConfig>;
   readonly appEngineRoutingOverride?: AppEngineRouting;
   readonly httpTarget?: HttpTargetOverride;
+  /** No patch reaches it: core/webhook-signing.ts changes it. */
+  readonly webhookSigning?: WebhookSigning;
   readonly logSamplingRatio?: number;
   readonly taskTtlUs?: number;
   readonly tombstoneTtlUs?: number;
@@ -90,13 +93,15 @@ export function patchSettings(
     taskTtlUs: current.taskTtlUs,
     tombstoneTtlUs: current.tombstoneTtlUs,
   };
+  const { webhookSigning } = current;
+  const kept = webhookSigning === undefined ? frozen : { ...frozen, webhookSigning };
   if (patch.paths === undefined) {
     const input = withoutUnset(patch.input);
-    return checkFrozen(frozen, input) ?? settle({ ...input, ...frozen }, config, false);
+    return checkFrozen(frozen, input) ?? settle({ ...input, ...kept }, config, false);
   }
   const merged = applyPaths(current, patch.input, patch.paths);
   if (!merged.ok) return merged;
-  return checkFrozen(frozen, merged.value) ?? settle({ ...merged.value, ...frozen }, config, false);
+  return checkFrozen(frozen, merged.value) ?? settle({ ...merged.value, ...kept }, config, false);
 }
 
 /**
@@ -133,7 +138,7 @@ function settle(
 }
 
 function fillIn(input: SettingsInput, config: DeploymentConfig): QueueSettings {
-  const { appEngineRoutingOverride, httpTarget, logSamplingRatio } = input;
+  const { appEngineRoutingOverride, httpTarget, webhookSigning, logSamplingRatio } = input;
   const isPull = input.type === "PULL";
   return {
     type: input.type ?? "PUSH",
@@ -143,6 +148,7 @@ function fillIn(input: SettingsInput, config: DeploymentConfig): QueueSettings {
       : fillInRetryConfig(input.retryConfig ?? {}),
     ...(appEngineRoutingOverride === undefined ? {} : { appEngineRoutingOverride }),
     ...(httpTarget === undefined ? {} : { httpTarget: fillInHttpTarget(httpTarget) }),
+    ...(webhookSigning === undefined ? {} : { webhookSigning }),
     ...(logSamplingRatio === undefined ? {} : { logSamplingRatio }),
     taskTtlUs: input.taskTtlUs ?? DEFAULT_TASK_TTL_US,
     tombstoneTtlUs: input.tombstoneTtlUs ?? config.taskTombstoneUs,

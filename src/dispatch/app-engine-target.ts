@@ -33,12 +33,13 @@ export function appEngineRequest(
   const place = resolveService(routing, target.relativeUri, settings);
   if (!place.ok) return place;
   const body = sendsBody(target.method) ? order.body : undefined;
+  const isSigned = context.webhookSigning !== undefined;
   return ok({
     kind: "appEngine",
     ...place.value,
     method: target.method,
     headers: [
-      ...withContentType(taskHeaders(target.headers, "appEngine"), body),
+      ...withContentType(taskHeaders(target.headers, "appEngine", { isSigned }), body),
       ...attemptHeaders(order, "appEngine", context.queue.queue),
       ...(target.failFast === true ? ([["X-AppEngine-FailFast", "true"]] as const) : []),
     ],

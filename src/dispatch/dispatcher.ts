@@ -3,15 +3,18 @@
  * The shell around lane.ts and sender.ts: clock, timers, network and stubs are given to them here.
  */
 import { WorkerEntrypoint } from "cloudflare:workers";
+import { projectOfEmail } from "../core/account-names.ts";
 import type { AttemptOrder, DispatchService, LaneContext } from "../core/attempt.ts";
 import { readConfig } from "../core/config.ts";
 import type { Env } from "../env.ts";
 import type { LaneReport } from "../queue/service.ts";
-import { keyStub, queueStub } from "../stubs.ts";
+import { accessStub, keyStub, queueStub } from "../stubs.ts";
 import { TokenSource } from "./identity-token.ts";
 import { runLane } from "./lane.ts";
 import type { RequestSettings } from "./request.ts";
 import { makeAttempt, type Send, type SenderPorts } from "./sender.ts";
+import { SigningSource } from "./signing-source.ts";
+import { webhookHeaders } from "./webhook-signature.ts";
 
 export class Dispatcher extends WorkerEntrypoint<Env> implements DispatchService {
   async run(context: LaneContext, orders: readonly AttemptOrder[]): Promise<void> {
@@ -22,7 +25,7 @@ export class Dispatcher extends WorkerEntrypoint<Env> implements DispatchService
       config,
       hasBinding: (name) => serviceBinding(this.env, name) !== undefined,
     };
-    const senderPorts = this.#senderPorts();
+    const senderPorts = this.#senderPorts(config.issuer);
     const work = runLane(
       {
         attempt: (order) => makeAttempt(order, settings, senderPorts),
@@ -38,12 +41,18 @@ export class Dispatcher extends WorkerEntrypoint<Env> implements DispatchService
     await work;
   }
 
-  #senderPorts(): SenderPorts {
+  #senderPorts(issuer: string): SenderPorts {
+    const signing = new SigningSource(() => keyStub(this.env).signingMaterial(), Date.now);
     return {
-      tokens: new TokenSource(
-        (claims, seconds) => keyStub(this.env).signToken(claims, seconds),
-        Date.now,
-      ),
+      tokens: new TokenSource({
+        signToken: (...call) => keyStub(this.env).signToken(...call),
+        epoch: async () => (await signing.material()).epoch,
+        findAccount: (project, email) => findAccount(this.env, project, email),
+        issuer,
+        nowMs: Date.now,
+      }),
+      webhookHeaders: async (parts, nowMs) =>
+        webhookHeaders((await signing.material()).webhookRoot, parts, nowMs),
       senderTo: (binding) =>
         binding === undefined ? (url, init) => fetch(url, init) : bindingSender(this.env, binding),
       nowMs: Date.now,
@@ -63,6 +72,22 @@ export class Dispatcher extends WorkerEntrypoint<Env> implements DispatchService
       }
     };
   }
+}
+
+/**
+ * The account of a token, in the project that its address names, else in the queue's. One that is not
+ * known there is known by its address alone: a deployment may have no accounts.
+ */
+async function findAccount(
+  env: Env,
+  project: string,
+  email: string,
+): Promise<{ readonly uniqueId: string; readonly disabled: boolean } | undefined> {
+  const home = projectOfEmail(email) ?? project;
+  const found = await accessStub(env, home).getAccount(email);
+  if (found.ok) return { uniqueId: found.value.uniqueId, disabled: found.value.disabled };
+  if (found.error.code === "NOT_FOUND") return undefined;
+  throw new Error(found.error.message);
 }
 
 function after(delayMs: number, callback: () => void): () => void {

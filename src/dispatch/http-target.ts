@@ -27,14 +27,18 @@ export function httpRequest(
   if (refusal !== null) return fail("FAILED_PRECONDITION", refusal);
 
   const method = override?.method ?? target.method;
-  const token = requestToken(override?.token ?? target.token, audience);
+  const { project, queue } = context.queue;
+  const token = requestToken(project, override?.token ?? target.token, audience);
   return ok({
     kind: "http",
     url,
     method,
     headers: [
-      ...taskHeaders(target.headers, "http", token === undefined ? [] : ["authorization"]),
-      ...attemptHeaders(order, "http", context.queue.queue),
+      ...taskHeaders(target.headers, "http", {
+        hasToken: token !== undefined,
+        isSigned: context.webhookSigning !== undefined,
+      }),
+      ...attemptHeaders(order, "http", queue),
     ],
     ...(order.body !== undefined && sendsBody(method) ? { body: order.body } : {}),
     deadlineUs,
@@ -62,10 +66,15 @@ function targetUrl(
   return ok({ url, audience: url.href === own.href ? text : url.href });
 }
 
-function requestToken(token: HttpTarget["token"], targetUrl: string): RequestToken | undefined {
+function requestToken(
+  project: string,
+  token: HttpTarget["token"],
+  targetUrl: string,
+): RequestToken | undefined {
   if (token === undefined) return undefined;
-  if (token.kind === "oauth") return { token, audience: new URL(targetUrl).origin };
-  return { token, audience: token.audience || targetUrl };
+  // An access token is for the issuer's own APIs, wherever it is sent.
+  if (token.kind === "oauth") return { project, token, audience: "" };
+  return { project, token, audience: token.audience || targetUrl };
 }
 
 /** The deployment's own host, where the setting ISSUER says under which address it is reached. */

@@ -6,9 +6,10 @@ import type { AttemptOrder, LaneContext } from "../core/attempt.ts";
 import type { DeploymentConfig } from "../core/config.ts";
 import { DEFAULT_DISPATCH_DEADLINE_US } from "../core/limits.ts";
 import { type AuthorizationToken, decodeMeta, type TaskMeta } from "../core/model.ts";
-import { fail, type Result } from "../core/result.ts";
+import { fail, ok, type Result } from "../core/result.ts";
 import { appEngineRequest } from "./app-engine-target.ts";
 import { httpRequest } from "./http-target.ts";
+import type { SignedParts } from "./webhook-signature.ts";
 
 export interface OutgoingRequest {
   readonly kind: "http" | "appEngine";
@@ -21,16 +22,23 @@ export interface OutgoingRequest {
   readonly binding?: string;
   /** The token whose text becomes the header Authorization, with its audience filled in. */
   readonly token?: RequestToken;
+  /** What its signature is about, besides the body; absent: it is not signed. */
+  readonly webhook?: Omit<SignedParts, "body">;
 }
 
 export interface RequestToken {
+  /** The queue's project, which knows the account. */
+  readonly project: string;
   readonly token: AuthorizationToken;
   readonly audience: string;
 }
 
 /** What the building of requests knows besides the order. */
 export interface RequestSettings {
-  readonly context: Pick<LaneContext, "queue" | "httpTarget" | "appEngineRoutingOverride">;
+  readonly context: Pick<
+    LaneContext,
+    "queue" | "httpTarget" | "appEngineRoutingOverride" | "webhookSigning"
+  >;
   readonly config: Pick<
     DeploymentConfig,
     "targetAllow" | "appEngineUrl" | "appEngineDomain" | "maxAttemptUs" | "issuer"
@@ -44,6 +52,13 @@ export function buildRequest(
   order: AttemptOrder,
   settings: RequestSettings,
 ): Result<OutgoingRequest> {
+  const { queue, webhookSigning: signing } = settings.context;
+  const built = buildUnsigned(order, settings);
+  if (!built.ok || signing === undefined) return built;
+  return ok({ ...built.value, webhook: { queue, signing, sequence: order.sequence } });
+}
+
+function buildUnsigned(order: AttemptOrder, settings: RequestSettings): Result<OutgoingRequest> {
   const meta = decodeMeta(order.meta);
   const deadlineUs = attemptDeadlineUs(meta, settings.config.maxAttemptUs);
   switch (meta.target.kind) {

@@ -4,12 +4,15 @@ import { fail, ok, type Result } from "../core/result.ts";
 import type { TokenSource } from "./identity-token.ts";
 import { endOfFailure, endOfResponse, failureText } from "./outcome.ts";
 import { buildRequest, type OutgoingRequest, type RequestSettings } from "./request.ts";
+import type { SignedParts, WebhookHeaders } from "./webhook-signature.ts";
 
 /** The part of fetch, and of a service binding's fetch, that is used. */
 export type Send = (url: string, init: RequestInit) => Promise<Response>;
 
 export interface SenderPorts {
   readonly tokens: Pick<TokenSource, "tokenFor">;
+  /** The headers that sign a request made now. Rejects when there is no key to sign with. */
+  readonly webhookHeaders: (parts: SignedParts, nowMs: number) => Promise<WebhookHeaders>;
   /** The way to a service binding, or to the Internet where no name is given. */
   readonly senderTo: (binding: string | undefined) => Send;
   /** Milliseconds since the epoch. */
@@ -35,7 +38,8 @@ type Ended = Pick<AttemptOutcome, "end" | "retryAfterUs">;
 async function send(request: OutgoingRequest, ports: SenderPorts): Promise<Ended> {
   const headers = headersOf(request);
   if (!headers.ok) return { end: { kind: "refused", message: headers.error.message } };
-  const problem = await authorize(request, headers.value, ports);
+  const problem =
+    (await authorize(request, headers.value, ports)) ?? (await sign(request, headers.value, ports));
   if (problem !== null) return { end: { kind: "unreachable", message: problem } };
 
   const signal = AbortSignal.timeout(Math.max(1, Math.ceil(request.deadlineUs / 1000)));
@@ -82,6 +86,25 @@ async function authorize(
     return null;
   } catch (error) {
     return `The token for the target could not be signed: ${failureText(error)}`;
+  }
+}
+
+/**
+ * Sets the webhook's signature; answers what kept it from being made. A request that should be signed
+ * is never sent without: its handler could not tell it from a forged one.
+ */
+async function sign(
+  { webhook, body }: OutgoingRequest,
+  headers: Headers,
+  ports: SenderPorts,
+): Promise<string | null> {
+  if (webhook === undefined) return null;
+  try {
+    const signed = await ports.webhookHeaders({ ...webhook, body }, ports.nowMs());
+    for (const [name, value] of signed) headers.set(name, value);
+    return null;
+  } catch (error) {
+    return `The webhook could not be signed: ${failureText(error)}`;
   }
 }
 

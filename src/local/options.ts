@@ -81,6 +81,8 @@ function serveCommand(
     }
     settings["QUEUE_TOMBSTONE_SECONDS"] = tombstone;
   }
+  // Where the port is not known beforehand, nor is the address that tokens could name.
+  if (port !== 0) settings["ISSUER"] = `http://${urlHost(host)}:${port}`;
   const appEngineUrl = values["app-engine-url"];
   if (appEngineUrl !== undefined) {
     if (!/^https?:\/\/[^/]/.test(appEngineUrl)) {
@@ -113,6 +115,12 @@ function serveCommand(
 /** True for names and addresses that only this machine can reach. */
 export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host);
+}
+
+/** A host as local receivers of tokens would reach it. */
+function urlHost(host: string): string {
+  if (host === "0.0.0.0" || host === "::") return "localhost";
+  return host.includes(":") ? `[${host}]` : host;
 }
 
 function readArguments(args: readonly string[]) {

@@ -169,8 +169,9 @@ function bodyOf({ rest, headers }: Headed): Uint8Array | undefined {
 /** Headers that belong to the batch alone, or to a connection. */
 const NOT_PASSED_ON =
   /^(content-.*|host|connection|keep-alive|transfer-encoding|te|trailer|upgrade|expect|accept-encoding|x-http-method-override)$/;
+/** And those that the platform alone may set, such as the address that a caller comes from. */
 const NOT_TAKEN =
-  /^(content-length|host|connection|keep-alive|transfer-encoding|te|trailer|upgrade|expect|accept-encoding)$/;
+  /^(cf-.*|content-length|host|connection|keep-alive|transfer-encoding|te|trailer|upgrade|expect|accept-encoding)$/;
 
 function headersOf(message: Headed, outer: Headers): Headers {
   const headers = new Headers();

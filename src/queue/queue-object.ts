@@ -18,6 +18,7 @@ import type {
 import { specOf } from "../core/model.ts";
 import { queueObjectName } from "../core/names.ts";
 import type { Result } from "../core/result.ts";
+import { signingOf } from "../core/webhook-signing.ts";
 import type { Env, Exports } from "../env.ts";
 import { Engine } from "./engine.ts";
 import { Lanes } from "./lanes.ts";
@@ -457,8 +458,8 @@ export class QueueObject
   /** Attempts that begin from now on follow the overrides of now: in new lanes, if they changed. */
   #configured(result: Result<QueueRecord>): Result<QueueRecord> {
     if (!result.ok) return result;
-    const { httpTarget, appEngineRoutingOverride } = result.value.settings;
-    const overrides = JSON.stringify([httpTarget, appEngineRoutingOverride]);
+    const { httpTarget, appEngineRoutingOverride, webhookSigning } = result.value.settings;
+    const overrides = JSON.stringify([httpTarget, appEngineRoutingOverride, webhookSigning]);
     if (overrides !== this.#laneOverrides) this.#lanes.retire();
     this.#laneOverrides = overrides;
     return result;
@@ -468,12 +469,14 @@ export class QueueObject
     const queue = this.#engine?.queue;
     if (queue === undefined || queue === null) return;
     const { httpTarget, appEngineRoutingOverride } = queue.settings;
+    const { enabled, ...webhookSigning } = signingOf(queue.settings);
     const context: LaneContext = {
       queue: queue.name,
       lane,
       incarnation: this.#incarnation,
       ...(httpTarget === undefined ? {} : { httpTarget }),
       ...(appEngineRoutingOverride === undefined ? {} : { appEngineRoutingOverride }),
+      ...(enabled ? { webhookSigning } : {}),
     };
     const { exports } = this.ctx as unknown as { readonly exports: Exports };
     await exports.Dispatcher.run(context, orders);

@@ -33,6 +33,7 @@ import {
   type SettingsPatch,
 } from "../core/queue-settings.ts";
 import { assert, fail, ok, type Result } from "../core/result.ts";
+import { changeSigning, type SigningChange, withFirstSecret } from "../core/webhook-signing.ts";
 import type { QueueAdmin } from "../queue/service.ts";
 import type { Change, Entry, PendingEntry, Store } from "./store.ts";
 
@@ -59,6 +60,8 @@ export interface Surroundings {
   now(): number;
   /** The queue's object; taken anew for each call, because a stub is spoilt by a failed one. */
   queueAdmin(name: QueueName): QueueAdmin;
+  /** Forgets who may do what with a queue that is gone. */
+  forgetPolicy(name: QueueName): Promise<unknown>;
   /** Asks for an alarm at this time or earlier. */
   wakeBy(timeUs: number): void;
   /** A line for the operator; `details` hold no settings and no payload. */
@@ -96,6 +99,19 @@ export class Catalogue {
       }
       const { record } = entry.value;
       const settings = patchSettings(record.settings, patch, config);
+      if (!settings.ok) return settings;
+      return this.#change(record, { kind: "updateSettings", settings: settings.value });
+    });
+  }
+
+  /** Switches the signing of a queue's webhooks, or gives it a new secret. */
+  changeSigning(queue: string, change: SigningChange): Promise<Result<QueueRecord>> {
+    return this.#inLine(queue, async () => {
+      const entry = await this.#settled(queue);
+      if (!entry.ok) return entry;
+      if (entry.value?.phase !== "live") return NO_QUEUE;
+      const { record } = entry.value;
+      const settings = changeSigning(record.settings, change, this.#around.now());
       if (!settings.ok) return settings;
       return this.#change(record, { kind: "updateSettings", settings: settings.value });
     });
@@ -177,7 +193,7 @@ export class Catalogue {
     if (this.#store.countPresent() >= MAX_QUEUES_PER_LOCATION) return TOO_MANY;
     const record: QueueRecord = {
       name: { ...this.#around.home, queue },
-      settings,
+      settings: withFirstSecret(settings, this.#around.now()),
       state: "RUNNING",
     };
     this.#store.writeCreating(record, this.#graceEnd());
@@ -231,6 +247,8 @@ export class Catalogue {
     const { name } = entry.record;
     try {
       await this.#around.queueAdmin(name).destroy();
+      // Before the name is free again: the next queue of this name starts without a policy.
+      await this.#around.forgetPolicy(name);
     } catch (error) {
       return this.#postpone(entry, error);
     }

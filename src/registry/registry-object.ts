@@ -7,12 +7,16 @@ import { CATALOGUE_ALARM_US, CATALOGUE_STEP_GRACE_US } from "../core/limits.ts";
 import type { QueueName, QueueRecord, QueueSettings } from "../core/model.ts";
 import type { SettingsPatch } from "../core/queue-settings.ts";
 import { assert, type Result } from "../core/result.ts";
+import type { SigningChange } from "../core/webhook-signing.ts";
 import type { Env } from "../env.ts";
 import type { QueueAdmin } from "../queue/service.ts";
-import { queueStub } from "../stubs.ts";
+import { accessStub, queueStub } from "../stubs.ts";
 import { Catalogue } from "./catalogue.ts";
 import type { RegistryService } from "./service.ts";
 import { Store } from "./store.ts";
+
+/** Who removes policies of deleted queues, in the record of changes: no caller does. */
+const POLICY_ACTOR = "catalogue";
 
 export class RegistryObject extends DurableObject<Env> implements RegistryService {
   /** Microseconds since the epoch; tests put another clock here. */
@@ -30,6 +34,7 @@ export class RegistryObject extends DurableObject<Env> implements RegistryServic
       config: readConfig(env),
       now: () => this.clock(),
       queueAdmin: (name) => this.queueAdmin(name),
+      forgetPolicy: (name) => this.forgetPolicy(name),
       wakeBy: (timeUs) => this.#wakeBy(timeUs),
       warn: (message, details) => this.warn(message, details),
     });
@@ -42,6 +47,10 @@ export class RegistryObject extends DurableObject<Env> implements RegistryServic
 
   patchQueue(queue: string, patch: SettingsPatch): Promise<Result<QueueRecord>> {
     return this.#catalogue.patch(queue, patch);
+  }
+
+  changeSigning(queue: string, change: SigningChange): Promise<Result<QueueRecord>> {
+    return this.#catalogue.changeSigning(queue, change);
   }
 
   deleteQueue(queue: string): Promise<Result<null>> {
@@ -85,6 +94,11 @@ export class RegistryObject extends DurableObject<Env> implements RegistryServic
   /** The queue's object, as far as the catalogue needs it. */
   protected queueAdmin(name: QueueName): QueueAdmin {
     return queueStub(this.env, name);
+  }
+
+  protected forgetPolicy({ project, location, queue }: QueueName): Promise<unknown> {
+    const target = { kind: "queue", location, queue } as const;
+    return accessStub(this.env, project).removePolicy(target, POLICY_ACTOR);
   }
 
   protected warn(message: string, details: Readonly<Record<string, unknown>>): void {

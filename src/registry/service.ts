@@ -2,6 +2,7 @@
 import type { QueueRecord, QueueSettings } from "../core/model.ts";
 import type { SettingsPatch } from "../core/queue-settings.ts";
 import type { Result } from "../core/result.ts";
+import type { SigningChange } from "../core/webhook-signing.ts";
 
 export interface RegistryService {
   /** ALREADY_EXISTS; FAILED_PRECONDITION when the name is tombstoned. */
@@ -11,6 +12,11 @@ export interface RegistryService {
    * queues.patch).
    */
   patchQueue(queue: string, patch: SettingsPatch): Promise<Result<QueueRecord>>;
+  /**
+   * Switches the signing of a queue's webhooks on or off, or gives it a new secret. NOT_FOUND;
+   * FAILED_PRECONDITION for a pull queue.
+   */
+  changeSigning(queue: string, change: SigningChange): Promise<Result<QueueRecord>>;
   /** NOT_FOUND `Requested entity was not found.` when missing. */
   deleteQueue(queue: string): Promise<Result<null>>;
   pauseQueue(queue: string): Promise<Result<QueueRecord>>;

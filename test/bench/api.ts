@@ -47,11 +47,12 @@ const PAYLOAD = Buffer.from(JSON.stringify({ order: 123456, note: "x".repeat(70)
   "base64",
 );
 
-export function createTaskRequest(queue: string, shape: TaskShape): Buffer {
+export function createTaskRequest(queue: string, shape: TaskShape, token?: string): Buffer {
   return httpRequest(
     "POST",
     `/v2/${queueName(queue)}/tasks`,
     JSON.stringify({ task: task(queue, shape) }),
+    token,
   );
 }
 
@@ -70,21 +71,27 @@ export async function call(
   method: string,
   path: string,
   body?: unknown,
+  token?: string,
 ): Promise<Record<string, unknown>> {
   const response = await fetch(`http://127.0.0.1:${port}/v2/${path}`, {
     method,
-    ...(body === undefined
-      ? {}
-      : { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } }),
+    headers: {
+      "Content-Type": "application/json",
+      ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
   const text = await response.text();
   if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
   return JSON.parse(text) as Record<string, unknown>;
 }
 
-export async function createQueue(port: number, queue: string, rates?: QueueRates): Promise<void> {
-  await call(port, "POST", `${LOCATION}/queues`, {
-    name: queueName(queue),
-    ...(rates === undefined ? {} : { rateLimits: rates }),
-  });
+export async function createQueue(
+  port: number,
+  queue: string,
+  rates?: QueueRates,
+  token?: string,
+): Promise<void> {
+  const body = { name: queueName(queue), ...(rates === undefined ? {} : { rateLimits: rates }) };
+  await call(port, "POST", `${LOCATION}/queues`, body, token);
 }

@@ -40,8 +40,9 @@ export interface Distribution {
 }
 
 /** Builds the bytes of a request once, so that sending it again costs nothing. */
-export function httpRequest(method: string, path: string, body?: string): Buffer {
-  const head = `${method} ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n`;
+export function httpRequest(method: string, path: string, body?: string, token?: string): Buffer {
+  const bearer = token === undefined ? "" : `Authorization: Bearer ${token}\r\n`;
+  const head = `${method} ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n${bearer}`;
   if (body === undefined) return Buffer.from(`${head}\r\n`);
   const length = Buffer.byteLength(body);
   return Buffer.from(

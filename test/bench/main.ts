@@ -15,11 +15,13 @@ import { leases, waitingLeases } from "./pull.ts";
 import { Receiver } from "./receiver.ts";
 import { billedRows } from "./rows.ts";
 import type { Section } from "./section.ts";
+import { signIn } from "./sign-in.ts";
 import { renderSection, type SectionReport } from "./table.ts";
 
 const SECTIONS: readonly Section[] = [
   singleCreates,
   batchCreates,
+  signIn,
   dueAtOnce,
   lateness,
   backlog,

@@ -22,11 +22,15 @@ export interface Section {
 }
 
 /** Runs something on a new server with an empty data folder, whose queues may be as fast as they like. */
-export async function withServer<T>(use: (server: RunningServer) => Promise<T>): Promise<T> {
+export async function withServer<T>(
+  use: (server: RunningServer) => Promise<T>,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<T> {
   const folder = await temporaryFolder();
   try {
     const server = await startServer({
       dataFolder: folder.path,
+      environment,
       args: [
         ...["--var", "MAX_DISPATCHES_PER_SECOND=1000000"],
         ...["--var", "MAX_CONCURRENT_DISPATCHES=100000"],

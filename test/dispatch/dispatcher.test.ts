@@ -1,13 +1,18 @@
 /** The entrypoint in workerd: clock, timers, stubs, bindings and the runtime's own fetch. */
 import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
+import { Webhook } from "standardwebhooks";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import type { AttemptOrder } from "../../src/core/attempt.ts";
+import type { AttemptOrder, LaneContext } from "../../src/core/attempt.ts";
 import { encodeMeta, type TaskMeta } from "../../src/core/model.ts";
+import { fail } from "../../src/core/result.ts";
 import { Dispatcher } from "../../src/dispatch/dispatcher.ts";
+import { webhookSecret } from "../../src/dispatch/webhook-signature.ts";
 import type { Env } from "../../src/env.ts";
 import type { LaneReport } from "../../src/queue/service.ts";
 import { httpMeta } from "../support/factory.ts";
 
+/** One for all tests: what an isolate has asked for once it keeps. */
+const ROOT = btoa("0123456789abcdef0123456789abcdef");
 const QUEUE = { project: "p", location: "us-central1", queue: "q" };
 const CONTEXT = { queue: QUEUE, lane: 3, incarnation: "i" };
 
@@ -42,9 +47,13 @@ function deployment(
   return { env, reports, stubs };
 }
 
-async function run(env: Env, orders: readonly AttemptOrder[]): Promise<void> {
+async function run(
+  env: Env,
+  orders: readonly AttemptOrder[],
+  context: Partial<LaneContext> = {},
+): Promise<void> {
   const ctx = createExecutionContext();
-  await new Dispatcher(ctx, env).run(CONTEXT, orders);
+  await new Dispatcher(ctx, env).run({ ...CONTEXT, ...context }, orders);
   await waitOnExecutionContext(ctx);
 }
 
@@ -166,9 +175,14 @@ describe("a lane in the runtime", () => {
       get: () => ({
         signToken: async (claims: { aud?: unknown }, seconds: number) =>
           `${String(claims.aud)} for ${seconds} s`,
+        signingMaterial: async () => ({ webhookRoot: ROOT, epoch: 0 }),
       }),
     };
-    const { env } = deployment(() => [], { KEYS });
+    const ACCESS = {
+      idFromName: (name: string) => name,
+      get: () => ({ getAccount: async () => fail("NOT_FOUND", "none") }),
+    };
+    const { env } = deployment(() => [], { KEYS, ACCESS });
     const token = {
       kind: "oidc",
       serviceAccountEmail: "a@b",
@@ -180,5 +194,29 @@ describe("a lane in the runtime", () => {
       }),
     ]);
     expect(requests[0]?.headers.get("Authorization")).toBe(`Bearer ${token.audience} for 3600 s`);
+  });
+
+  it("signs webhooks with the root that an isolate asks for once", async () => {
+    const requests = targets(() => new Response("ok"));
+    let asked = 0;
+    const KEYS = {
+      idFromName: (name: string) => name,
+      get: () => ({
+        signingMaterial: async () => {
+          asked += 1;
+          return { webhookRoot: ROOT, epoch: 0 };
+        },
+      }),
+    };
+    const { env } = deployment(() => [], { KEYS });
+    const signed = { webhookSigning: { generation: 7 } };
+    await run(env, [order(1), order(2)], signed);
+    await run(env, [order(3)], signed);
+    expect(asked).toBeLessThanOrEqual(1);
+    const webhook = new Webhook(await webhookSecret(ROOT, QUEUE, 7));
+    for (const { headers } of requests) {
+      webhook.verify("", Object.fromEntries(headers), { jsonParse: false });
+    }
+    expect(new Set(requests.map(({ headers }) => headers.get("webhook-id"))).size).toBe(3);
   });
 });

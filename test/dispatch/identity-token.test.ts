@@ -1,10 +1,14 @@
 /** Tokens, checked by an independent JOSE implementation the way a receiver would. */
-import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from "jose";
 import { describe, expect, it } from "vitest";
 import { MAX_CACHED_TOKENS, TOKEN_LIFETIME_S, TOKEN_REUSE_MS } from "../../src/core/limits.ts";
-import { type CachedToken, TokenSource } from "../../src/dispatch/identity-token.ts";
+import {
+  type CachedToken,
+  type TokenPorts,
+  TokenSource,
+} from "../../src/dispatch/identity-token.ts";
 import type { KeyService } from "../../src/dispatch/key-service.ts";
 import type { RequestToken } from "../../src/dispatch/request.ts";
 import type { Env } from "../../src/env.ts";
@@ -24,7 +28,23 @@ async function verify(keys: KeyService, token: string, audience: string) {
   return jwtVerify(token, set, { issuer: ISSUER, audience, algorithms: ["RS256"] });
 }
 
+/** A source of tokens in a project without accounts. */
+function sourceOf(ports: Partial<TokenPorts>, cache = new Map<string, CachedToken>()) {
+  return new TokenSource(
+    {
+      signToken: async () => "token",
+      epoch: () => 0,
+      findAccount: async () => undefined,
+      issuer: ISSUER,
+      nowMs: Date.now,
+      ...ports,
+    },
+    cache,
+  );
+}
+
 const oidc = (audience: string): RequestToken => ({
+  project: "p",
   token: { kind: "oidc", serviceAccountEmail: EMAIL },
   audience,
 });
@@ -32,7 +52,7 @@ const oidc = (audience: string): RequestToken => ({
 describe("a token for a target", () => {
   it("says who calls whom, and is signed with a published key", async () => {
     const keys = newKeys();
-    const source = new TokenSource((...call) => keys.signToken(...call), Date.now, new Map());
+    const source = sourceOf({ signToken: (...call) => keys.signToken(...call) });
     const token = await source.tokenFor(oidc("https://example.com/hook"));
     const { payload, protectedHeader } = await verify(keys, token, "https://example.com/hook");
     expect(payload).toEqual({
@@ -58,14 +78,20 @@ describe("a token for a target", () => {
     ["https://scope", "https://scope"],
   ])("with scope %s is an access token", async (scope, expected) => {
     const keys = newKeys();
-    const source = new TokenSource((...call) => keys.signToken(...call), Date.now, new Map());
+    const source = sourceOf({ signToken: (...call) => keys.signToken(...call) });
     const own = scope === undefined ? {} : { scope };
     const token = await source.tokenFor({
+      project: "p",
       token: { kind: "oauth", serviceAccountEmail: EMAIL, ...own },
-      audience: "https://example.com",
+      audience: "",
     });
-    const { payload } = await verify(keys, token, "https://example.com");
-    expect(payload).toMatchObject({ scope: expected, sub: EMAIL, iss: ISSUER });
+    const { payload, protectedHeader } = await verify(keys, token, ISSUER);
+    expect(protectedHeader.typ).toBe("at+jwt");
+    expect(payload).toEqual({
+      ...{ iss: ISSUER, aud: ISSUER, sub: EMAIL, client_id: EMAIL, scope: expected },
+      ...{ email: EMAIL, email_verified: true, jti: expect.stringMatching(/^[\w-]{36}$/) },
+      ...{ iat: payload.iat, exp: (payload.iat ?? 0) + TOKEN_LIFETIME_S },
+    });
   });
 
   it("does not pass where a claim was changed", async () => {
@@ -84,6 +110,35 @@ describe("a token for a target", () => {
     const token = await keys.signToken({ aud: "a", iss: "https://other", exp: 1, iat: 1 }, 60);
     const { payload } = await verify(keys, token, "a");
     expect((payload.exp ?? 0) - (payload.iat ?? 0)).toBe(60);
+  });
+});
+
+describe("the account of a token", () => {
+  const account = (uniqueId: string, disabled = false) => ({
+    findAccount: async () => ({ uniqueId, disabled }),
+  });
+
+  it("is known by its number, where the project has it", async () => {
+    const claims: unknown[] = [];
+    const signToken = async (given: unknown) => String(claims.push(given));
+    const source = sourceOf({ signToken, ...account("1234567890") });
+    await source.tokenFor(oidc("a"));
+    expect(claims).toEqual([
+      {
+        aud: "a",
+        sub: "1234567890",
+        azp: "1234567890",
+        email: EMAIL,
+        email_verified: true,
+      },
+    ]);
+  });
+
+  it("gets no token while it is disabled", async () => {
+    const source = sourceOf(account("1", true));
+    await expect(source.tokenFor(oidc("a"))).rejects.toThrow(
+      `the service account ${EMAIL} is disabled`,
+    );
   });
 });
 
@@ -117,28 +172,6 @@ describe("the key", () => {
       kid: expect.stringMatching(/^[\w-]{43}$/),
     });
   });
-
-  it("that is newest signs; the older ones stay published", async () => {
-    const keys = newKeys();
-    const other = newKeys();
-    const older = await keys.signToken({ aud: "a" }, 60);
-    await other.publicKeys();
-    const row = await runInDurableObject(other as unknown as DurableObjectStub, (_, { storage }) =>
-      storage.sql.exec("SELECT kid, private_jwk FROM signing_key").one(),
-    );
-    await runInDurableObject(keys as unknown as DurableObjectStub, (_, { storage }) => {
-      storage.sql.exec(
-        "INSERT INTO signing_key(kid, created_ms, private_jwk) VALUES (?, 9e15, ?)",
-        row["kid"],
-        row["private_jwk"],
-      );
-    });
-    await evictDurableObject(keys as unknown as DurableObjectStub);
-    const newer = await keys.signToken({ aud: "a" }, 60);
-    expect(decodeProtectedHeader(newer).kid).toBe(row["kid"]);
-    await verify(keys, older, "a");
-    await verify(keys, newer, "a");
-  });
 });
 
 describe("signatures are saved", () => {
@@ -146,13 +179,16 @@ describe("signatures are saved", () => {
     const signed: unknown[] = [];
     const cache = new Map<string, CachedToken>();
     const clock = { nowMs: 0 };
-    const source = () =>
-      new TokenSource(
-        async (claims) => {
-          signed.push(claims);
-          return `token ${signed.length}`;
+    const source = (ports: Partial<TokenPorts> = {}) =>
+      sourceOf(
+        {
+          signToken: async (claims) => {
+            signed.push(claims);
+            return `token ${signed.length}`;
+          },
+          nowMs: () => clock.nowMs,
+          ...ports,
         },
-        () => clock.nowMs,
         cache,
       );
     return { signed, cache, clock, source };
@@ -167,6 +203,13 @@ describe("signatures are saved", () => {
     expect(await source().tokenFor(oidc("a"))).toBe("token 2");
   });
 
+  it("until the keys that made them are revoked", async () => {
+    const { source } = rig();
+    expect(await source({ epoch: () => 1 }).tokenFor(oidc("a"))).toBe("token 1");
+    expect(await source({ epoch: () => 1 }).tokenFor(oidc("a"))).toBe("token 1");
+    expect(await source({ epoch: () => 2 }).tokenFor(oidc("a"))).toBe("token 2");
+  });
+
   it("where several attempts ask at once", async () => {
     const { signed, source } = rig();
     const one = source();
@@ -176,8 +219,12 @@ describe("signatures are saved", () => {
 
   it.each<[string, RequestToken]>([
     ["audience", oidc("b")],
-    ["account", { token: { kind: "oidc", serviceAccountEmail: "x@y" }, audience: "a" }],
-    ["kind", { token: { kind: "oauth", serviceAccountEmail: EMAIL }, audience: "a" }],
+    [
+      "account",
+      { project: "p", token: { kind: "oidc", serviceAccountEmail: "x@y" }, audience: "a" },
+    ],
+    ["kind", { project: "p", token: { kind: "oauth", serviceAccountEmail: EMAIL }, audience: "a" }],
+    ["project", { ...oidc("a"), project: "other" }],
   ])("but never used for another %s", async (_, other) => {
     const { source } = rig();
     const one = source();
@@ -194,15 +241,13 @@ describe("signatures are saved", () => {
 
   it("a failure is not", async () => {
     let calls = 0;
-    const one = new TokenSource(
-      async () => {
+    const one = sourceOf({
+      signToken: async () => {
         calls += 1;
         if (calls === 1) throw new Error("away");
         return "token";
       },
-      () => 0,
-      new Map(),
-    );
+    });
     await expect(one.tokenFor(oidc("a"))).rejects.toThrow("away");
     expect(await one.tokenFor(oidc("a"))).toBe("token");
   });

@@ -337,7 +337,7 @@ describe("a queue's httpTarget", () => {
     const tasks = { kind: "oidc", serviceAccountEmail: "t@x" } as const;
     expect(
       built(http({ token: tasks }), { context: { httpTarget: { token: queues } } }).token,
-    ).toEqual({ token: queues, audience: "aud" });
+    ).toEqual({ project: "p", token: queues, audience: "aud" });
   });
 
   it("whose host is none refuses the attempt", () => {
@@ -352,6 +352,27 @@ describe("a queue's httpTarget", () => {
     expect(refusal(http(), { context: { httpTarget: { uriOverride } } })).toBe(
       "The target's host 127.0.0.1 is an IP address; a name is needed.",
     );
+  });
+});
+
+describe("a queue that signs its webhooks", () => {
+  const webhookSigning = { generation: 7 };
+  const headers = { "Webhook-Id": "own", "WEBHOOK-SIGNATURE": "own", "X-Webhook-Id": "kept" };
+
+  it.each([
+    ["HTTP", http({ headers })],
+    ["App Engine", appEngine({ headers })],
+  ])("says what is signed, and lets no %s task say it", (_, meta) => {
+    const request = built(meta, { context: { webhookSigning } });
+    expect(request.webhook).toEqual({ queue: QUEUE, signing: webhookSigning, sequence: 1 });
+    const names = request.headers.map(([name]) => name.toLowerCase());
+    expect(names.filter((name) => name.includes("webhook"))).toEqual(["x-webhook-id"]);
+  });
+
+  it("is one that is told to: otherwise the names are the task's", () => {
+    const request = built(http({ headers }));
+    expect(request.webhook).toBeUndefined();
+    expect(request.headers.map(([name]) => name)).toContain("Webhook-Id");
   });
 });
 
@@ -377,9 +398,9 @@ describe("the audience of a token", () => {
     expect(built(http({ token })).token?.audience).toBe("https://aud");
   });
 
-  it("of an access token is the target's origin", () => {
+  it("of an access token is not the target's affair", () => {
     const token = { kind: "oauth", serviceAccountEmail: "a@b" } as const;
-    expect(built(http({ token })).token?.audience).toBe("https://example.com");
+    expect(built(http({ token })).token?.audience).toBe("");
   });
 });
 

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import type { AttemptOrder } from "../../src/core/attempt.ts";
 import { encodeMeta, type TaskMeta } from "../../src/core/model.ts";
-import { makeAttempt, type Send } from "../../src/dispatch/sender.ts";
+import { makeAttempt, type Send, type SenderPorts } from "../../src/dispatch/sender.ts";
 import { httpMeta } from "../support/factory.ts";
 
 interface Sent {
@@ -11,13 +11,18 @@ interface Sent {
   readonly init: RequestInit;
 }
 
+const QUEUE = { project: "p", location: "l", queue: "q" };
 const OIDC = { kind: "oidc", serviceAccountEmail: "a@b" } as const;
 
 /** Makes one attempt; `answer` is the target, or the way to it. */
 async function attempt(
   meta: TaskMeta,
   answer: Send = async () => new Response("ok"),
-  options: { order?: Partial<AttemptOrder>; tokenFor?: () => Promise<string> } = {},
+  options: {
+    order?: Partial<AttemptOrder>;
+    tokenFor?: () => Promise<string>;
+    webhookHeaders?: SenderPorts["webhookHeaders"];
+  } = {},
 ) {
   const sent: Sent[] = [];
   const outcome = await makeAttempt(
@@ -27,7 +32,10 @@ async function attempt(
       ...options.order,
     },
     {
-      context: { queue: { project: "p", location: "l", queue: "q" } },
+      context: {
+        queue: QUEUE,
+        ...(options.webhookHeaders === undefined ? {} : { webhookSigning: { generation: 7 } }),
+      },
       config: {
         targetAllow: [],
         appEngineUrl: undefined,
@@ -43,7 +51,8 @@ async function attempt(
         sent.push({ binding, url, init });
         return answer(url, init);
       },
-      nowMs: () => 0,
+      webhookHeaders: options.webhookHeaders ?? (() => Promise.reject(new Error("not signed"))),
+      nowMs: () => 1000,
     },
   );
   return { outcome, sent, headers: new Headers(sent[0]?.init.headers) };
@@ -105,6 +114,62 @@ describe("what is sent", () => {
   it("carries the token in the place of the task's own Authorization", async () => {
     const { headers } = await attempt(http({ headers: { authorization: "own" }, token: OIDC }));
     expect(headers.get("Authorization")).toBe("Bearer signed");
+  });
+});
+
+describe("the signature", () => {
+  it("is about the task and the bytes that are sent, at the time they are sent", async () => {
+    const asked: unknown[] = [];
+    const body = new TextEncoder().encode("hello");
+    const { headers } = await attempt(
+      http({ headers: { "Webhook-Id": "forged", "webhook-other": "forged" } }),
+      undefined,
+      {
+        order: { body },
+        webhookHeaders: async (...call) => {
+          asked.push(call);
+          return [["webhook-id", "real"]];
+        },
+      },
+    );
+    expect(asked).toEqual([
+      [{ queue: QUEUE, signing: { generation: 7 }, sequence: 6, body }, 1000],
+    ]);
+    expect(headers.get("webhook-id")).toBe("real");
+    expect(headers.has("webhook-other")).toBe(false);
+  });
+
+  it.each([
+    ["a GET", http({ method: "GET" })],
+    ["an App Engine GET", APP],
+  ])("of %s covers no body, since none is sent", async (_, meta) => {
+    const bodies: unknown[] = [];
+    const { sent } = await attempt(meta, undefined, {
+      order: { body: new Uint8Array(3) },
+      webhookHeaders: async ({ body }) => {
+        bodies.push(body);
+        return [["webhook-id", "real"]];
+      },
+    });
+    expect(bodies).toEqual([undefined]);
+    expect(sent[0]?.init.body).toBeUndefined();
+    expect(new Headers(sent[0]?.init.headers).get("webhook-id")).toBe("real");
+  });
+
+  it("of a queue without signing is the task's own affair", async () => {
+    const { headers } = await attempt(http({ headers: { "Webhook-Id": "own" } }));
+    expect(headers.get("webhook-id")).toBe("own");
+  });
+
+  it("that cannot be made keeps the request from being sent", async () => {
+    const { outcome, sent } = await attempt(http(), undefined, {
+      webhookHeaders: () => Promise.reject(new Error("no key")),
+    });
+    expect(outcome.end).toEqual({
+      kind: "unreachable",
+      message: "The webhook could not be signed: no key",
+    });
+    expect(sent).toEqual([]);
   });
 });
 

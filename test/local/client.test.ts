@@ -240,6 +240,13 @@ describe("tasks", () => {
   });
 });
 
+/** The headers that a signed attempt has besides; handlers.test.ts verifies them. */
+const SIGNED = {
+  "webhook-id": expect.stringMatching(/^msg_[\w-]+$/),
+  "webhook-timestamp": expect.stringMatching(/^\d{10}$/),
+  "webhook-signature": expect.stringMatching(/^v1,[\w+/]{43}=$/),
+};
+
 describe("webhooks", () => {
   test("carry the headers of an HTTP task, the caller's and no others", async () => {
     await createQueue();
@@ -257,6 +264,7 @@ describe("webhooks", () => {
           "X-CloudTasks-QueueName": "forged",
           "X-Google-Anything": "forged",
           "X-AppEngine-Anything": "forged",
+          "Webhook-Id": "forged",
         },
         body: Buffer.from('{"n":1}'),
       },
@@ -276,6 +284,7 @@ describe("webhooks", () => {
       "x-cloudtasks-taskretrycount": "0",
       "x-cloudtasks-taskexecutioncount": "0",
       "x-cloudtasks-tasketa": eta.toFixed(6),
+      ...SIGNED,
     });
   });
 
@@ -303,6 +312,7 @@ describe("webhooks", () => {
       "x-appengine-taskretrycount": "0",
       "x-appengine-taskexecutioncount": "0",
       "x-appengine-tasketa": eta.toFixed(6),
+      ...SIGNED,
     });
   });
 

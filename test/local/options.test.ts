@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { parseCommand, type ServerOptions } from "../../src/local/options.ts";
 
 const LOCAL = { TARGET_ALLOW: "*", MAX_ATTEMPT_SECONDS: "1800" };
-const OPEN = { ...LOCAL, OPEN_MODE: "loopback" };
+const OPEN = { ...LOCAL, OPEN_MODE: "loopback", ISSUER: "http://127.0.0.1:8787" };
 
 function options(args: string[], environment = {}): ServerOptions {
   const command = parseCommand(args, environment);
@@ -52,6 +52,18 @@ describe("accepted", () => {
       open: false,
       settings: { ...LOCAL, API_TOKEN: "secret" },
     });
+  });
+});
+
+describe("the issuer of tokens", () => {
+  test.each([
+    [["--port", "1234"], "http://127.0.0.1:1234"],
+    [["--host", "::1"], "http://[::1]:8787"],
+    [["--host", "0.0.0.0", "--var", "API_TOKEN=x"], "http://localhost:8787"],
+    [["--var", "ISSUER=https://tasks.example.com"], "https://tasks.example.com"],
+    [["--port", "0"], undefined],
+  ])("of %j is where the server is reached: %s", (args, issuer) => {
+    expect(options(args).settings["ISSUER"]).toBe(issuer);
   });
 });
 

@@ -388,17 +388,3 @@ describe("cmekConfig", () => {
     );
   });
 });
-
-describe("policies of queues", () => {
-  test.each([
-    ["getIamPolicy", { options: { requestedPolicyVersion: 3 } }],
-    ["setIamPolicy", { policy: { bindings: [], version: 1, etag: "YWJj" } }],
-    ["testIamPermissions", { permissions: ["cloudtasks.tasks.create"] }],
-  ])("%s answers UNIMPLEMENTED, after a look at the name", async (verb, body) => {
-    const location = uniqueLocation();
-    expect(await send("POST", `/v2/${location}/queues/q:${verb}`, body)).toMatchObject(
-      refusal(501, "UNIMPLEMENTED", "IAM policies of queues are not supported by this service."),
-    );
-    expect((await send("POST", `/v2/${location}/queues/not_valid:${verb}`, body)).status).toBe(400);
-  });
-});

@@ -194,11 +194,25 @@ const TRANSCRIPTS: Readonly<Record<string, () => Promise<void>>> = {
     await leaseOne(name);
   },
 
-  "cloudtasks.projects.locations.queues.getIamPolicy": () => unimplemented("getIamPolicy", {}),
-  "cloudtasks.projects.locations.queues.setIamPolicy": () =>
-    unimplemented("setIamPolicy", { policy: {} }),
-  "cloudtasks.projects.locations.queues.testIamPermissions": () =>
-    unimplemented("testIamPermissions", { permissions: ["cloudtasks.tasks.create"] }),
+  "cloudtasks.projects.locations.queues.getIamPolicy": async () => {
+    const name = await createQueue();
+    expect(await ok("POST", `/v2beta2/${name}:getIamPolicy`, {})).toEqual({ etag: "ACAB" });
+  },
+
+  "cloudtasks.projects.locations.queues.setIamPolicy": async () => {
+    const name = await createQueue();
+    const bindings = [{ role: "roles/cloudtasks.viewer", members: ["user:a@example.com"] }];
+    const set = await ok("POST", `/v2beta2/${name}:setIamPolicy`, { policy: { bindings } });
+    expect(set).toEqual({ version: 1, bindings, etag: expect.any(String) });
+    expect(await ok("POST", `/v2beta2/${name}:getIamPolicy`, {})).toEqual(set);
+  },
+
+  "cloudtasks.projects.locations.queues.testIamPermissions": async () => {
+    const body = { permissions: ["cloudtasks.tasks.create"] };
+    expect(await ok("POST", `/v2beta2/${await createQueue()}:testIamPermissions`, body)).toEqual(
+      body,
+    );
+  },
 
   "cloudtasks.projects.locations.queues.tasks.create": async () => {
     const queue = await createQueue();
@@ -421,14 +435,6 @@ const TRANSCRIPTS: Readonly<Record<string, () => Promise<void>>> = {
     expect(secondsUntil(reply.tasks[0].scheduleTime)).toBeGreaterThan(250);
   },
 };
-
-/** Policies are the one part of the interface that is not kept. */
-async function unimplemented(verb: string, body: object): Promise<void> {
-  const queue = await createQueue();
-  expect(await send("POST", `/v2beta2/${queue}:${verb}`, body)).toMatchObject(
-    refusal(501, "UNIMPLEMENTED", expect.any(String)),
-  );
-}
 
 describe("methods", () => {
   test.each(Object.entries(TRANSCRIPTS))("%s", (_id, transcript) => transcript());

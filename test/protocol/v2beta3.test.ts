@@ -36,13 +36,6 @@ function locationOf(queue: string): string {
   return queue.slice(0, queue.indexOf("/queues/"));
 }
 
-async function unimplemented(verb: string, body: object): Promise<void> {
-  const queue = await createQueue();
-  expect(await send("POST", `/v2beta3/${queue}:${verb}`, body)).toMatchObject(
-    refusal(501, "UNIMPLEMENTED", expect.any(String)),
-  );
-}
-
 const TRANSCRIPTS: Readonly<Record<string, () => Promise<void>>> = {
   "cloudtasks.projects.locations.list": async () => {
     const location = uniqueLocation();
@@ -167,11 +160,25 @@ const TRANSCRIPTS: Readonly<Record<string, () => Promise<void>>> = {
     expect(await ok("POST", `/v2beta3/${name}:resume`, {})).toMatchObject({ state: "RUNNING" });
   },
 
-  "cloudtasks.projects.locations.queues.getIamPolicy": () => unimplemented("getIamPolicy", {}),
-  "cloudtasks.projects.locations.queues.setIamPolicy": () =>
-    unimplemented("setIamPolicy", { policy: {} }),
-  "cloudtasks.projects.locations.queues.testIamPermissions": () =>
-    unimplemented("testIamPermissions", { permissions: [] }),
+  "cloudtasks.projects.locations.queues.getIamPolicy": async () => {
+    const name = await createQueue();
+    expect(await ok("POST", `/v2beta3/${name}:getIamPolicy`, {})).toEqual({ etag: "ACAB" });
+  },
+
+  "cloudtasks.projects.locations.queues.setIamPolicy": async () => {
+    const name = await createQueue();
+    const bindings = [{ role: "roles/cloudtasks.viewer", members: ["user:a@example.com"] }];
+    const set = await ok("POST", `/v2beta3/${name}:setIamPolicy`, { policy: { bindings } });
+    expect(set).toEqual({ version: 1, bindings, etag: expect.any(String) });
+    expect(await ok("POST", `/v2beta3/${name}:getIamPolicy`, {})).toEqual(set);
+  },
+
+  "cloudtasks.projects.locations.queues.testIamPermissions": async () => {
+    const body = { permissions: ["cloudtasks.tasks.create"] };
+    expect(await ok("POST", `/v2beta3/${await createQueue()}:testIamPermissions`, body)).toEqual(
+      body,
+    );
+  },
 
   "cloudtasks.projects.locations.queues.tasks.create": async () => {
     const queue = await createQueue();

@@ -181,11 +181,11 @@ export class TestRegistry {
   }
 }
 
-/** The settings of a queue whose owner gave none. */
+/** The settings of a queue whose owner gave none, made when the clock stood at its start. */
 export const SETTINGS = settingsOf();
 
 function settingsOf() {
   const settings = createSettings({}, readConfig({}));
   if (!settings.ok) throw new Error(settings.error.message);
-  return settings.value;
+  return { ...settings.value, webhookSigning: { enabled: true, generation: START_MS * 1000 } };
 }

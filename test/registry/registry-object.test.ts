@@ -394,3 +394,44 @@ async function rowCount(registry: TestRegistry): Promise<number> {
 async function untilCalled(registry: TestRegistry, queue: string): Promise<void> {
   while (!registry.queues.calls.some((call) => call.queue === queue)) await Promise.resolve();
 }
+
+describe("the signing of a queue's webhooks", () => {
+  const rotate = { kind: "rotate", overlapUs: 1000 } as const;
+
+  it("begins with a secret of its own, which a queue made again under the name does not have", async () => {
+    const registry = await setup();
+    const { webhookSigning, ...plain } = SETTINGS;
+    const make = () => registry.run((object) => object.createQueue("a", plain));
+    expect(await make()).toMatchObject({ value: { settings: { webhookSigning } } });
+    await registry.run((object) => object.deleteQueue("a"));
+    registry.advance(8 * 86_400);
+    expect(await make()).toMatchObject({
+      value: { settings: { webhookSigning: { enabled: true, generation: registry.nowUs } } },
+    });
+  });
+
+  it("changes in the catalogue and in the queue's object alike", async () => {
+    const registry = await setup("a");
+    registry.advance(5);
+    const previous = {
+      generation: SETTINGS.webhookSigning.generation,
+      untilUs: registry.nowUs + 1000,
+    };
+    const webhookSigning = { enabled: true, generation: registry.nowUs, previous };
+    const expected = { ...registry.record("a"), settings: { ...SETTINGS, webhookSigning } };
+    const result = await registry.run((object) => object.changeSigning("a", rotate));
+    expect(result).toEqual({ ok: true, value: expected });
+    expect(registry.queues.existing.get("a")).toEqual(expected);
+    const { queues } = await registry.run((object) => object.listQueues("", 1));
+    expect(queues).toEqual([expected]);
+  });
+
+  it("of a queue that does not exist is refused, and makes none", async () => {
+    const registry = await setup();
+    expect(await registry.run((object) => object.changeSigning("a", rotate))).toMatchObject({
+      ok: false,
+      error: { code: "NOT_FOUND" },
+    });
+    expect(await registry.names()).toEqual([]);
+  });
+});

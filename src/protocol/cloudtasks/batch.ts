@@ -15,7 +15,7 @@ import {
 import { ERROR_CODES, fail, ok, type Result } from "../../core/result.ts";
 import { queueStub, registryStub } from "../../stubs.ts";
 import { readJson } from "./body.ts";
-import { type Answer, type Call, styleOf } from "./call.ts";
+import { type Answer, type Call, checkToken, checkView, styleOf } from "./call.ts";
 import type { CreateTaskInput, TaskShown, View } from "./dialect.ts";
 import {
   echo,
@@ -31,7 +31,7 @@ import { type ListIdentity, readPageToken, writePageToken } from "./page-token.t
 import { readPageSize } from "./query.ts";
 import { batchDeleteSchema } from "./requests.ts";
 import { draftTask, explainMismatch, type TaskDraft } from "./task-draft.ts";
-import { createdTask, draftContext } from "./tasks.ts";
+import { createdTask, draftContext, tokenOf } from "./tasks.ts";
 import { writeEnum, writeTimestamp } from "./wire.ts";
 
 /** Requests in a batch, at most (limits.md §4). */
@@ -55,11 +55,17 @@ export async function batchCreateTasks(call: Call): Answer {
     checkBatch(requests.length, MAX_CREATES, "requests", requestId) ??
     checkParents([parent, ...requests.map((request) => request.parent)], call);
   if (problem !== undefined) return problem;
+  const isFull = requests.some(({ view }) => view === "FULL");
+  const refused = await checkView(call, isFull ? "FULL" : "BASIC");
+  if (refused !== undefined) return refused;
   const earlier = await earlierOperation(call, key);
   if (earlier !== undefined) return earlier;
 
-  const drafts = requests.map(({ task }, index) =>
-    draftTask(task, draftContext(call, `requests[${index}].task`)),
+  const drafts = await checkTokens(
+    call,
+    requests.map(({ task }, index) =>
+      draftTask(task, draftContext(call, `requests[${index}].task`)),
+    ),
   );
   const valid = drafts.flatMap((draft) => (draft.ok ? [draft.value] : []));
   const results = await queueStub(call.env, call.resource).createTasks(
@@ -67,6 +73,19 @@ export async function batchCreateTasks(call: Call): Answer {
   );
   if (!results.ok) return results;
   return finish(call, key, creationOf(drafts, results.value, requests));
+}
+
+/** A request with a token that the caller may not use fails for itself, as others do. */
+async function checkTokens(
+  call: Call,
+  drafts: readonly Result<TaskDraft>[],
+): Promise<readonly Result<TaskDraft>[]> {
+  if (call.access.isTrusted) return drafts;
+  return Promise.all(
+    drafts.map(async (draft) =>
+      draft.ok ? ((await checkToken(call, tokenOf(draft.value))) ?? draft) : draft,
+    ),
+  );
 }
 
 /** What a batch came to: failures by index, and what was created. */

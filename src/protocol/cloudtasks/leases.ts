@@ -23,7 +23,7 @@ import { clientOf } from "../waiting-client.ts";
 import { leaseWithWait, readWait } from "../waiting-lease.ts";
 import { checkBatch, checkParents, readName } from "./batch.ts";
 import { readJson } from "./body.ts";
-import { type Answer, type Call, styleOf } from "./call.ts";
+import { type Answer, type Call, checkView, styleOf } from "./call.ts";
 import type { TaskShown, View } from "./dialect.ts";
 import { invalidField, type RpcStatus, rpcStatus } from "./errors.ts";
 import { readLeaseFilter } from "./lease-filter.ts";
@@ -56,6 +56,8 @@ export async function leaseTasks(call: Call): Answer {
 
   const { env, resource, request, nowMs, dialect } = call;
   const view = viewOf(responseView);
+  const refused = await checkView(call, view);
+  if (refused !== undefined) return refused;
   const leased = await leaseWithWait(
     queueStub(env, resource),
     {
@@ -97,6 +99,8 @@ export async function renewLease(call: Call): Answer {
   const duration = readLeaseDuration(leaseDuration, 0);
   if (!duration.ok) return duration;
   const view = viewOf(responseView);
+  const refused = await checkView(call, view);
+  if (refused !== undefined) return refused;
   const stub = queueStub(call.env, call.resource);
   const task = await stub.renewLease(key.value, duration.value, view === "FULL");
   return shown(call, task, view);
@@ -109,6 +113,8 @@ export async function cancelLease(call: Call): Answer {
   const key = readKey(call.resource.id, scheduleTime, "schedule_time");
   if (!key.ok) return key;
   const view = viewOf(responseView);
+  const refused = await checkView(call, view);
+  if (refused !== undefined) return refused;
   const stub = queueStub(call.env, call.resource);
   return shown(call, await stub.cancelLease(key.value, view === "FULL"), view);
 }

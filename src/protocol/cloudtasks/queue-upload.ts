@@ -15,6 +15,9 @@
  * repeated.
  */
 import type { Context } from "hono";
+import type { Access } from "../../auth/iam/access.ts";
+import { locationResource } from "../../auth/iam/resource.ts";
+import type { Permission } from "../../auth/iam/roles.ts";
 import { type DeploymentConfig, readConfig } from "../../core/config.ts";
 import type { QueueRecord } from "../../core/model.ts";
 import { isProjectId } from "../../core/names.ts";
@@ -37,26 +40,42 @@ const MAX_FILE_SIZE = 1024 * 1024;
 /** Problems of a file that an error tells. */
 const MAX_PROBLEMS = 50;
 
+/** All that a file can do to the queues of a location. */
+export const UPLOAD_PERMISSIONS = [
+  "cloudtasks.queues.create",
+  "cloudtasks.queues.update",
+  "cloudtasks.queues.pause",
+  "cloudtasks.queues.resume",
+] as const satisfies readonly Permission[];
+
 /** Answers the upload; any other verb is refused. */
-export async function uploadQueueYaml(context: Context<{ Bindings: Env }>): Promise<Response> {
+export async function uploadQueueYaml(
+  context: Context<{ Bindings: Env }>,
+  access: Access,
+): Promise<Response> {
   const { req, env } = context;
   if (req.method !== "POST") {
     const error = fail("UNIMPLEMENTED", `The method ${req.method} is not allowed for this path.`);
     return errorResponse(error.error, 405, { allow: "POST, OPTIONS" });
   }
-  const result = await upload(req.raw, env);
+  const result = await upload(req.raw, env, access);
   return result.ok
     ? new Response("{}", { headers: { "content-type": JSON_TYPE } })
     : errorResponse(result.error);
 }
 
-async function upload(request: Request, env: Env): Promise<Result<null>> {
+async function upload(request: Request, env: Env, access: Access): Promise<Result<null>> {
   const config = readConfig(env);
   const query = readQuery(new URL(request.url).search.slice(1), ["appId"]);
   if (!query.ok) return query;
   // `s~` and the like were part of an app's id; of a project's they are not.
   const project = (query.value.values.get("appId") ?? "").replace(/^[a-z]~/, "");
   if (!isProjectId(project)) return invalidField("app_id", "appId is required: a project's id.");
+  const home = { project, location: config.appLocation };
+  for (const permission of UPLOAD_PERMISSIONS) {
+    const error = await access.require(permission, locationResource(home));
+    if (error !== undefined) return { ok: false, error };
+  }
   const text = await readFileText(request);
   if (!text.ok) return text;
 
@@ -64,7 +83,7 @@ async function upload(request: Request, env: Env): Promise<Result<null>> {
   const { parseQueueYaml } = await import("../queue-yaml/queue-file.ts");
   const parsed = parseQueueYaml(text.value, config);
   if (!parsed.ok) return refuse(parsed.problems);
-  const registry = registryStub(env, { project, location: config.appLocation });
+  const registry = registryStub(env, home);
   const present = await readQueues(registry);
   const problems = parsed.file.queues.flatMap(
     (entry) => problemOf(entry, present.get(entry.name), config) ?? [],

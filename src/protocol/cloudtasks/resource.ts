@@ -3,9 +3,16 @@
  * only cuts it up; what an id may be is checked apart, for each method words its refusal
  * differently.
  */
+import {
+  locationResource,
+  type Resource as ProtectedResource,
+  projectResource,
+  queueResource,
+  taskResource,
+} from "../../auth/iam/resource.ts";
 import { findLocation } from "../../core/locations.ts";
 import type { QueueName } from "../../core/model.ts";
-import { isProjectId, isQueueId, isTaskId } from "../../core/names.ts";
+import { isProjectId, isQueueId, isTaskId, parseOperationId } from "../../core/names.ts";
 import type { DomainError } from "../../core/result.ts";
 import {
   type Failure,
@@ -17,6 +24,7 @@ import {
 } from "./errors.ts";
 
 export type ResourceKind =
+  | "project"
   | "locations"
   | "location"
   | "cmekConfig"
@@ -40,6 +48,7 @@ export interface Resource extends QueueName {
 const SHAPES: Readonly<
   Record<number, readonly { readonly words: readonly string[]; readonly kind: ResourceKind }[]>
 > = {
+  2: [{ words: ["projects"], kind: "project" }],
   3: [{ words: ["projects", "locations"], kind: "locations" }],
   4: [{ words: ["projects", "locations"], kind: "location" }],
   5: [
@@ -55,6 +64,8 @@ const SHAPES: Readonly<
   8: [{ words: ["projects", "locations", "queues", "tasks"], kind: "task" }],
 };
 
+const PROJECT_VERB = /:(?:getIamPolicy|setIamPolicy|testIamPermissions)$/;
+
 /**
  * Cuts up the path after the version. Segments are percent-decoded one by one, and the verb is
  * split off before that, so `%3A` stays part of an id. Null: no resource has such a path.
@@ -63,14 +74,15 @@ export function readPath(path: string): Resource | null {
   const segments = path.split("/");
   const last = segments.length - 1;
   let verb = "";
-  // A project is never last, so its colons cannot be taken for a verb.
   const colon = segments[last]?.lastIndexOf(":") ?? -1;
-  if (colon !== -1 && last !== 1) {
+  // A project's id may have a colon of its own.
+  if (colon !== -1 && (last !== 1 || PROJECT_VERB.test(path))) {
     verb = segments[last]?.slice(colon + 1) ?? "";
     segments[last] = segments[last]?.slice(0, colon) ?? "";
     if (verb === "") return null;
   }
   if (path.includes("%") && !decodeAll(segments)) return null;
+  if (last === 1 && verb === "") return null;
   const shape = SHAPES[segments.length]?.find(({ words }) =>
     words.every((word, index) => segments[index * 2] === word),
   );
@@ -97,6 +109,28 @@ function decodeAll(segments: string[]): boolean {
   }
 }
 
+/** What permissions are asked about: a task's and a queue's policies are the queue's and its project's. */
+export function protectedResource(resource: Resource): ProtectedResource {
+  switch (resource.kind) {
+    case "project":
+    case "locations":
+      return projectResource(resource.project);
+    case "queue":
+    case "tasks":
+      return queueResource(resource);
+    case "task":
+      return taskResource(resource, resource.id);
+    case "operation": {
+      const queue = parseOperationId(resource.id)?.queue;
+      return queue === undefined
+        ? locationResource(resource)
+        : queueResource({ ...resource, queue });
+    }
+    default:
+      return locationResource(resource);
+  }
+}
+
 /** How a method words the refusal of a bad parent or name (errors.md §2). */
 export interface NameRules {
   /** Full name of the method, for ErrorInfo. */
@@ -119,7 +153,7 @@ function findProblem(resource: Resource, rules: NameRules): Failure | undefined 
       ? unknownProject(project)
       : invalidResource(rules.method);
   }
-  if (kind === "locations") return undefined;
+  if (kind === "project" || kind === "locations") return undefined;
   if (location === "") return invalidResource(rules.method);
   if (findLocation(location) === undefined) return unknownLocation(location);
   if ((kind === "queue" || kind === "tasks" || kind === "task") && !isQueueId(queue)) {

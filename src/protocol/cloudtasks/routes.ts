@@ -3,7 +3,10 @@
  * (path, names, query, method, answer).
  *
  * Gaps, against the live service:
- *  - getIamPolicy, setIamPolicy and testIamPermissions answer UNIMPLEMENTED.
+ *  - Policies name users, service accounts, domains, allUsers and allAuthenticatedUsers: there are
+ *    no groups and no outside identities, no custom roles, and no policies on single accounts.
+ *  - Permissions on leases are our own (methods.ts). App Engine tasks do not ask for
+ *    appengine.applications.get: there is no App Engine here.
  *  - cmekConfig is always empty, and its update answers UNIMPLEMENTED.
  *  - operations cannot be cancelled, deleted or filtered; batches are done before they are
  *    answered. Two calls with one requestId at the very same time may both create, and so may a
@@ -11,7 +14,8 @@
  *    created twice. The answer is the operation that was kept first.
  *  - Bodies are not kept with operations: FULL views are in the first answer alone.
  *  - `alt=media`, `alt=proto` and `callback` (JSONP) are not served; `prettyPrint` changes nothing.
- *  - Whether a project or a service account exists is not known here: only their form is checked.
+ *  - Whether a project exists is not known here: only its form is checked. So it is with a service
+ *    account where the caller is the deployment's owner; of others it must exist.
  *  - The acl of a queue.yaml is checked and not kept.
  *
  * Different by design:
@@ -37,183 +41,39 @@
  *  - Field masks and field names come in camelCase and in snake_case.
  */
 import type { Context } from "hono";
+import type { Access } from "../../auth/iam/access.ts";
 import { readConfig } from "../../core/config.ts";
 import type { DomainError } from "../../core/result.ts";
 import { fail } from "../../core/result.ts";
 import type { Env } from "../../env.ts";
 import { LazyList } from "../lazy-list.ts";
 import { waitApplied } from "../waiting-lease.ts";
-import { batchCreateTasks, batchDeleteTasks, getOperation, listOperations } from "./batch.ts";
-import type { Answer, Call } from "./call.ts";
 import type { Dialect } from "./dialect.ts";
 import { echo, errorResponse, invalidResource, JSON_TYPE, unknownProject } from "./errors.ts";
 import { selectFields } from "./field-mask.ts";
-import {
-  acknowledgeTask,
-  batchAcknowledge,
-  batchRenewLease,
-  cancelLease,
-  leaseTasks,
-  renewLease,
-} from "./leases.ts";
-import { getLocation, listLocations } from "./locations.ts";
+import { type Method, methodsOf, type Table, V1_METHODS } from "./methods.ts";
 import { readQuery } from "./query.ts";
-import {
-  createQueue,
-  deleteQueue,
-  getCmekConfig,
-  getQueue,
-  iamMethod,
-  listQueues,
-  patchQueue,
-  pauseQueue,
-  purgeQueue,
-  resumeQueue,
-  updateCmekConfig,
-} from "./queues.ts";
-import { nameProblem, type Resource, type ResourceKind, readPath } from "./resource.ts";
-import { bufferTask, createTask, deleteTask, getTask, listTasks, runTask } from "./tasks.ts";
+import { nameProblem, protectedResource, type Resource, readPath } from "./resource.ts";
 
-/** A method of the interface. */
-interface Method {
-  /** Its name in the service, for error details. */
-  readonly name: string;
-  readonly run: (call: Call) => Answer;
-  /** The fields it reads from the query. */
-  readonly params?: readonly string[];
-  /** It honours a preference to wait, and the answer says so. */
-  readonly canWait?: boolean;
-  /** Its refusals of bad names are those of a parent, not of a subject. */
-  readonly isQueueParent?: boolean;
-}
-
-type Table = Partial<Record<ResourceKind, Readonly<Record<string, Method>>>>;
-
-const LOCATIONS: Table = {
-  locations: {
-    GET: {
-      name: "ListLocations",
-      run: listLocations,
-      params: ["filter", "pageSize", "pageToken", "extraLocationTypes"],
-    },
-  },
-  location: { GET: { name: "GetLocation", run: getLocation } },
-};
-
-/** Methods by kind of resource and `VERB` or `VERB:action`. */
-const METHODS: Table = {
-  ...LOCATIONS,
-  cmekConfig: {
-    GET: { name: "GetCmekConfig", run: getCmekConfig },
-    PATCH: { name: "UpdateCmekConfig", run: updateCmekConfig, params: ["updateMask"] },
-  },
-  operations: {
-    GET: {
-      name: "ListOperations",
-      run: listOperations,
-      params: ["filter", "pageSize", "pageToken", "returnPartialSuccess"],
-    },
-  },
-  operation: { GET: { name: "GetOperation", run: getOperation } },
-  queues: {
-    GET: { name: "ListQueues", run: listQueues, params: ["filter", "pageSize", "pageToken"] },
-    POST: { name: "CreateQueue", run: createQueue },
-  },
-  queue: {
-    GET: { name: "GetQueue", run: getQueue },
-    PATCH: { name: "UpdateQueue", run: patchQueue, params: ["updateMask"] },
-    DELETE: { name: "DeleteQueue", run: deleteQueue },
-    "POST:pause": { name: "PauseQueue", run: pauseQueue },
-    "POST:resume": { name: "ResumeQueue", run: resumeQueue },
-    "POST:purge": { name: "PurgeQueue", run: purgeQueue },
-    "POST:getIamPolicy": { name: "GetIamPolicy", run: iamMethod },
-    "POST:setIamPolicy": { name: "SetIamPolicy", run: iamMethod },
-    "POST:testIamPermissions": { name: "TestIamPermissions", run: iamMethod },
-  },
-  tasks: {
-    GET: {
-      name: "ListTasks",
-      run: listTasks,
-      params: ["responseView", "pageSize", "pageToken"],
-      isQueueParent: true,
-    },
-    POST: { name: "CreateTask", run: createTask, isQueueParent: true },
-    "POST:buffer": { name: "BufferTask", run: bufferTask, isQueueParent: true },
-    "POST:batchCreate": { name: "BatchCreateTasks", run: batchCreateTasks, isQueueParent: true },
-    "POST:batchDelete": { name: "BatchDeleteTasks", run: batchDeleteTasks, isQueueParent: true },
-  },
-  task: {
-    GET: { name: "GetTask", run: getTask, params: ["responseView"] },
-    DELETE: { name: "DeleteTask", run: deleteTask },
-    "POST:run": { name: "RunTask", run: runTask },
-    "POST:buffer": { name: "BufferTask", run: bufferTask },
-  },
-};
-
-/** What readMask adds to, in the versions that have it. */
-const READ_MASK: Table = {
-  queues: {
-    GET: {
-      name: "ListQueues",
-      run: listQueues,
-      params: ["filter", "pageSize", "pageToken", "readMask"],
-    },
-  },
-  queue: { GET: { name: "GetQueue", run: getQueue, params: ["readMask"] } },
-};
-
-/** Leases of pull tasks: v2beta2 alone has them. */
-const LEASES: Table = {
-  tasks: {
-    "POST:lease": { name: "LeaseTasks", run: leaseTasks, isQueueParent: true, canWait: true },
-    "POST:batchAcknowledge": {
-      name: "BatchAcknowledgeTasks",
-      run: batchAcknowledge,
-      isQueueParent: true,
-    },
-    "POST:batchRenewLease": {
-      name: "BatchRenewLease",
-      run: batchRenewLease,
-      isQueueParent: true,
-    },
-  },
-  task: {
-    "POST:acknowledge": { name: "AcknowledgeTask", run: acknowledgeTask },
-    "POST:renewLease": { name: "RenewLease", run: renewLease },
-    "POST:cancelLease": { name: "CancelLease", run: cancelLease },
-  },
-};
-
-/** The methods of a version. */
-function methodsOf(dialect: Dialect): Table {
-  const additions = [
-    ...(dialect.hasReadMask ? [READ_MASK] : []),
-    ...(dialect.hasLeases ? [LEASES] : []),
-  ];
-  const table = { ...METHODS };
-  for (const addition of additions) {
-    for (const kind of Object.keys(addition) as ResourceKind[]) {
-      table[kind] = { ...table[kind], ...addition[kind] };
-    }
-  }
-  return table;
-}
-
-type Handler = (context: Context<{ Bindings: Env }>) => Promise<Response>;
+type Handler = (context: Context<{ Bindings: Env }>, access: Access) => Promise<Response>;
 
 /** Answers every path of one version. */
 export function cloudTasksFace(dialect: Dialect): Handler {
   const methods = methodsOf(dialect);
-  return (context) => answer(context, dialect, methods, dialect.version);
+  return (context, access) => answer(context, access, dialect, methods, dialect.version);
 }
 
-/** Answers the locations' paths under /v1, where the official Node client asks for them. */
-export function locationsFace(dialect: Dialect): Handler {
-  return (context) => answer(context, dialect, LOCATIONS, "v1");
+/**
+ * Answers paths under /v1: locations, which the official Node client looks for there, and the
+ * policies of projects.
+ */
+export function v1Face(dialect: Dialect): Handler {
+  return (context, access) => answer(context, access, dialect, V1_METHODS, "v1");
 }
 
 async function answer(
   context: Context<{ Bindings: Env }>,
+  access: Access,
   dialect: Dialect,
   table: Table,
   version: string,
@@ -234,6 +94,11 @@ async function answer(
     isQueueParent: method.isQueueParent === true,
   });
   if (problem !== undefined) return errorResponse(problem);
+  if (!access.isTrusted && method.permission !== null) {
+    const verdict = access.require(method.permission, protectedResource(resource));
+    const refusal = verdict instanceof Promise ? await verdict : verdict;
+    if (refusal !== undefined) return errorResponse(refusal);
+  }
   const query = readQuery(url.query, method.params ?? []);
   if (!query.ok) return errorResponse(query.error);
   const { fields } = query.value;
@@ -244,6 +109,7 @@ async function answer(
   }
   const result = await method.run({
     env: context.env,
+    access,
     config: readConfig(context.env),
     request,
     dialect,

@@ -1,5 +1,6 @@
 /** The methods on tasks. */
 import {
+  type AuthorizationToken,
   type CreatedTask,
   decodeMeta,
   partsOf,
@@ -11,7 +12,7 @@ import { fail, ok, type Result } from "../../core/result.ts";
 import { urlOfOverride } from "../../core/target-override.ts";
 import { queueStub } from "../../stubs.ts";
 import { parseJson, readBody, readJson } from "./body.ts";
-import { type Answer, type Call, styleOf } from "./call.ts";
+import { type Answer, type Call, checkToken, checkView, styleOf } from "./call.ts";
 import type { TaskShown, View } from "./dialect.ts";
 import { readMessage } from "./message.ts";
 import { type ListIdentity, readPageToken, writePageToken } from "./page-token.ts";
@@ -35,7 +36,19 @@ export async function createTask(call: Call): Answer {
   if (!input.ok) return input;
   const draft = draftTask(input.value.task, draftContext(call, "task"));
   if (!draft.ok) return draft;
-  return store(call, draft.value, input.value.view);
+  const { view } = input.value;
+  const token = tokenOf(draft.value);
+  // Most creates ask for neither, and go on without waiting.
+  if (view === "FULL" || token !== undefined) {
+    const refused = (await checkView(call, view)) ?? (await checkToken(call, token));
+    if (refused !== undefined) return refused;
+  }
+  return store(call, draft.value, view);
+}
+
+/** The token that a task's attempts are to carry. */
+export function tokenOf({ meta: { target } }: TaskDraft): AuthorizationToken | undefined {
+  return target.kind === "http" ? target.token : undefined;
 }
 
 async function store(call: Call, draft: TaskDraft, view: View): Answer {
@@ -67,6 +80,8 @@ export function draftContext(call: Call, root: string): DraftContext {
 export async function getTask(call: Call): Answer {
   const view = readQueryView(call);
   if (!view.ok) return view;
+  const refused = await checkView(call, view.value);
+  if (refused !== undefined) return refused;
   const { env, resource } = call;
   const task = await queueStub(env, resource).getTask(resource.id, view.value === "FULL");
   return shown(call, task, view.value);
@@ -76,6 +91,8 @@ export async function listTasks(call: Call): Answer {
   const { env, resource, query, dialect, nowUs } = call;
   const view = readQueryView(call);
   if (!view.ok) return view;
+  const refused = await checkView(call, view.value);
+  if (refused !== undefined) return refused;
   const pageSize = readPageSize(query, MAX_TASKS_PER_PAGE);
   if (!pageSize.ok) return pageSize;
   const list: ListIdentity = ["tasks", queuePath(resource), ""];
@@ -116,6 +133,8 @@ export async function runTask(call: Call): Answer {
   if (!json.ok) return json;
   const view = dialect.readRunTask(json.value);
   if (!view.ok) return view;
+  const refused = await checkView(call, view.value);
+  if (refused !== undefined) return refused;
   const task = await queueStub(env, resource).runTask(resource.id, view.value === "FULL");
   return shown(call, task, view.value);
 }

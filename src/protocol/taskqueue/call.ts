@@ -1,4 +1,5 @@
 /** One request on its way through a method. */
+import type { Access } from "../../auth/iam/access.ts";
 import type { DeploymentConfig } from "../../core/config.ts";
 import type { QueueName, TaskRecord } from "../../core/model.ts";
 import type { Result } from "../../core/result.ts";
@@ -8,6 +9,7 @@ import type { Query } from "./query.ts";
 
 export interface Call {
   readonly env: Env;
+  readonly access: Access;
   readonly config: DeploymentConfig;
   readonly request: Request;
   readonly queue: QueueName;

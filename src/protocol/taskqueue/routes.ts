@@ -3,8 +3,9 @@
  * way of a request through it.
  *
  * Gaps, against the original service:
- *  - Access lists: `acl` is always empty. Whoever may call the deployment may do everything, where
- *    the original asked for `user_email` and `writer_email` of queue.yaml.
+ *  - Access lists: `acl` is always empty. Who may do what is said by policies: the role for workers,
+ *    roles/cloudtasks.dequeuer, is what a `user_email` of queue.yaml could do, and
+ *    roles/cloudtasks.enqueuer what a `writer_email` could.
  *  - `alt` other than json, `callback` (JSONP) and ETags are not served; `prettyPrint` changes
  *    nothing.
  *  - update and patch change the time that a lease has left and nothing else: what their body says
@@ -38,8 +39,12 @@
  *  - update and patch come with whole tasks, with names alone, or without a body.
  */
 import type { Context } from "hono";
+import type { Access } from "../../auth/iam/access.ts";
+import { queueResource } from "../../auth/iam/resource.ts";
+import type { Permission } from "../../auth/iam/roles.ts";
 import { readConfig } from "../../core/config.ts";
-import { fail } from "../../core/result.ts";
+import type { QueueName } from "../../core/model.ts";
+import { type DomainError, fail } from "../../core/result.ts";
 import type { Env } from "../../env.ts";
 import { selectParts } from "../partial-response.ts";
 import type { Answer, Call, Reply } from "./call.ts";
@@ -63,27 +68,50 @@ import {
 import { getTaskQueue } from "./taskqueues.ts";
 import { deleteTask, getTask, insertTask, leaseTasks, listTasks, updateTask } from "./tasks.ts";
 
-interface Method {
+export interface Method {
+  /** What the caller must be allowed on the queue, before the body is read; all of them. */
+  readonly permissions: readonly [Permission, ...Permission[]];
   readonly run: (call: Call) => Answer;
   /** The parameters it has in the query. */
   readonly params?: readonly string[];
 }
 
-const UPDATE: Method = { run: updateTask, params: ["newLeaseSeconds"] };
+/** For methods whose answers show payloads: this interface knows no other view. */
+const FULL_VIEW = "cloudtasks.tasks.fullView";
 
-const METHODS: Readonly<Record<ResourceKind, Readonly<Record<string, Method>>>> = {
-  taskqueue: { GET: { run: getTaskQueue, params: ["getStats"] } },
-  tasks: { GET: { run: listTasks }, POST: { run: insertTask } },
-  task: { GET: { run: getTask }, POST: UPDATE, PATCH: UPDATE, DELETE: { run: deleteTask } },
+const UPDATE: Method = {
+  permissions: ["cloudtasks.tasks.lease", FULL_VIEW],
+  run: updateTask,
+  params: ["newLeaseSeconds"],
 };
 
-const LEASE: Method = {
+export const METHODS: Readonly<Record<ResourceKind, Readonly<Record<string, Method>>>> = {
+  taskqueue: {
+    GET: { permissions: ["cloudtasks.queues.get"], run: getTaskQueue, params: ["getStats"] },
+  },
+  tasks: {
+    GET: { permissions: ["cloudtasks.tasks.list"], run: listTasks },
+    POST: { permissions: ["cloudtasks.tasks.create"], run: insertTask },
+  },
+  task: {
+    GET: { permissions: ["cloudtasks.tasks.get", FULL_VIEW], run: getTask },
+    POST: UPDATE,
+    PATCH: UPDATE,
+    DELETE: { permissions: ["cloudtasks.tasks.delete"], run: deleteTask },
+  },
+};
+
+export const LEASE: Method = {
+  permissions: ["cloudtasks.tasks.lease", FULL_VIEW],
   run: leaseTasks,
   params: ["numTasks", "leaseSecs", "groupByTag", "tag"],
 };
 
 /** Answers every path below the base. */
-export async function taskQueueFace({ req, env }: Context<{ Bindings: Env }>): Promise<Response> {
+export async function taskQueueFace(
+  { req, env }: Context<{ Bindings: Env }>,
+  access: Access,
+): Promise<Response> {
   const request = req.raw;
   const url = new URL(request.url);
   const resource = readPath(url.pathname.slice(BASE_PATH.length));
@@ -92,18 +120,22 @@ export async function taskQueueFace({ req, env }: Context<{ Bindings: Env }>): P
   if (method === undefined) return methodNotAllowed(resource, request);
   const problem = nameProblem(resource);
   if (problem !== undefined) return errorResponse(problem.error);
+  const config = readConfig(env);
+  const { project, queue, taskId } = resource;
+  const name = { project: projectOf(project), location: config.appLocation, queue };
+  const refusal = access.isTrusted ? undefined : await refusalOf(method, name, access);
+  if (refusal !== undefined) return errorResponse(refusal);
   const query = readQuery(url.searchParams, method.params ?? []);
   if (!query.ok) return errorResponse(query.error);
   const select = selectorOf(query.value);
   if (select === undefined) return errorResponse(invalidSelection(query.value).error);
 
-  const config = readConfig(env);
-  const { project, queue, taskId } = resource;
   const answer = await method.run({
     env,
+    access,
     config,
     request,
-    queue: { project: projectOf(project), location: config.appLocation, queue },
+    queue: name,
     project,
     taskId,
     query: query.value,
@@ -111,6 +143,23 @@ export async function taskQueueFace({ req, env }: Context<{ Bindings: Env }>): P
     clock: Date.now,
   });
   return answer.ok ? respond(answer.value, select) : errorResponse(answer.error);
+}
+
+/**
+ * Why the caller may not do this. All is asked of the queue, for tasks have no names of their own
+ * here; nobody learns from the answer whether it exists.
+ */
+async function refusalOf(
+  { permissions }: Method,
+  queue: QueueName,
+  access: Access,
+): Promise<DomainError | undefined> {
+  const resource = queueResource(queue);
+  for (const permission of permissions) {
+    const refusal = await access.require(permission, resource);
+    if (refusal !== undefined) return refusal;
+  }
+  return undefined;
 }
 
 /** `tasks/lease` is a method for POST, and for any other verb a task of that name. */
