@@ -13,9 +13,29 @@ export function authorize(
   request: Request,
   config: Pick<DeploymentConfig, "open" | "apiToken">,
 ): Promise<DomainError | undefined> | DomainError | undefined {
-  if (config.open) return isLoopback(request.url) ? undefined : NOT_LOOPBACK;
-  if (config.apiToken === undefined) return CLOSED;
+  return judge(request.url, request.headers.get("authorization"), config);
+}
+
+/**
+ * As authorize, for App Engine's calls: they have no header to show a token in, so their security
+ * ticket is the token. A header is accepted as well.
+ */
+export function authorizeTicket(
+  request: Request,
+  ticket: string,
+  config: Pick<DeploymentConfig, "open" | "apiToken">,
+): Promise<DomainError | undefined> | DomainError | undefined {
   const header = request.headers.get("authorization");
+  return judge(request.url, header ?? (ticket === "" ? null : `Bearer ${ticket}`), config);
+}
+
+function judge(
+  url: string,
+  header: string | null,
+  config: Pick<DeploymentConfig, "open" | "apiToken">,
+): Promise<DomainError | undefined> | DomainError | undefined {
+  if (config.open) return isLoopback(url) ? undefined : NOT_LOOPBACK;
+  if (config.apiToken === undefined) return CLOSED;
   if (header === null) return NO_CREDENTIAL;
   return isAccepted(header, config.apiToken) ? undefined : verify(header, config.apiToken);
 }

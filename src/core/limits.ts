@@ -46,6 +46,11 @@ export const MAX_URL_LENGTH = 2083;
 /** Highest TCP port. */
 export const MAX_PORT = 65_535;
 
+/** Emails in each list of a queue's acl: its record stays small. */
+export const MAX_ACL_EMAILS = 500;
+/** Longest email, in characters (RFC 5321: 64 for the account, 255 for the domain). */
+export const MAX_EMAIL_LENGTH = 320;
+
 // ---- Catalogue -------------------------------------------------------------------------------
 
 /** Queues listed in a page, at most (limits.md §4). */

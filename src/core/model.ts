@@ -78,6 +78,14 @@ export interface HttpTargetOverride {
   readonly token?: AuthorizationToken;
 }
 
+/** Who may use a pull queue, by the emails of accounts, each once and in the order given. */
+export interface QueueAcl {
+  /** May list, get, lease, delete and update tasks. */
+  readonly userEmails: readonly string[];
+  /** May insert tasks. */
+  readonly writerEmails: readonly string[];
+}
+
 /** Everything about a queue that its owner sets. Always whole: defaults are filled in. */
 export interface QueueSettings {
   readonly type: "PUSH" | "PULL";
@@ -87,6 +95,8 @@ export interface QueueSettings {
   readonly httpTarget?: HttpTargetOverride;
   /** Fraction of operations logged, 0..1; absent: the queue never had a logging config. */
   readonly logSamplingRatio?: number;
+  /** Absent: nobody is named. Of pull queues alone. */
+  readonly acl?: QueueAcl;
   /** How long a task may live, from its creation. */
   readonly taskTtlUs: number;
   /** How long a name stays taken after its task is gone. */

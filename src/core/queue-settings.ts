@@ -21,6 +21,7 @@ import type {
   AppEngineRouting,
   AuthorizationToken,
   HttpTargetOverride,
+  QueueAcl,
   QueueSettings,
   RateLimits,
   RetryConfig,
@@ -37,6 +38,8 @@ export interface SettingsInput {
   readonly appEngineRoutingOverride?: AppEngineRouting;
   readonly httpTarget?: HttpTargetOverride;
   readonly logSamplingRatio?: number;
+  /** Without any email: nobody is named. */
+  readonly acl?: QueueAcl;
   readonly taskTtlUs?: number;
   readonly tombstoneTtlUs?: number;
 }
@@ -77,7 +80,8 @@ export function createSettingsFromPatch(
 
 /**
  * Changes settings. Without paths everything is replaced (type and lifetimes stay, they are settled
- * at creation); a named path without a value goes back to its default. The result is checked whole.
+ * at creation; an acl stays that is not given, for most faces have no word for it); a named path
+ * without a value goes back to its default. The result is checked whole.
  * INVALID_ARGUMENT: a broken rule, an unknown path, or another type or lifetime than the queue's.
  */
 export function patchSettings(
@@ -91,7 +95,7 @@ export function patchSettings(
     tombstoneTtlUs: current.tombstoneTtlUs,
   };
   if (patch.paths === undefined) {
-    const input = withoutUnset(patch.input);
+    const input = withoutUnset({ ...keptAcl(current), ...patch.input });
     return checkFrozen(frozen, input) ?? settle({ ...input, ...frozen }, config, false);
   }
   const merged = applyPaths(current, patch.input, patch.paths);
@@ -144,6 +148,7 @@ function fillIn(input: SettingsInput, config: DeploymentConfig): QueueSettings {
     ...(appEngineRoutingOverride === undefined ? {} : { appEngineRoutingOverride }),
     ...(httpTarget === undefined ? {} : { httpTarget: fillInHttpTarget(httpTarget) }),
     ...(logSamplingRatio === undefined ? {} : { logSamplingRatio }),
+    ...fillInAcl(input.acl),
     taskTtlUs: input.taskTtlUs ?? DEFAULT_TASK_TTL_US,
     tombstoneTtlUs: input.tombstoneTtlUs ?? config.taskTombstoneUs,
   };
@@ -191,6 +196,18 @@ function fillInPullRetryConfig({ maxAttempts }: Partial<RetryConfig>): RetryConf
   return fillInRetryConfig({ maxAttempts: maxAttempts ?? -1 });
 }
 
+/** Each email once; an acl that names nobody is none. */
+function fillInAcl(acl: QueueAcl | undefined): Pick<SettingsInput, "acl"> {
+  if (acl === undefined) return {};
+  const userEmails = [...new Set(acl.userEmails)];
+  const writerEmails = [...new Set(acl.writerEmails)];
+  return userEmails.length + writerEmails.length === 0 ? {} : { acl: { userEmails, writerEmails } };
+}
+
+function keptAcl({ acl }: QueueSettings): Pick<SettingsInput, "acl"> {
+  return acl === undefined ? {} : { acl };
+}
+
 function fillInHttpTarget(input: HttpTargetOverride): HttpTargetOverride {
   // A patch of single paths can make an override without a mode: ALWAYS is the default (push.md
   // §9).
@@ -228,6 +245,7 @@ const PATHS: ReadonlySet<string> = new Set([
   "taskTtlUs",
   "tombstoneTtlUs",
   "logSamplingRatio",
+  "acl",
   ...branch("rateLimits", RATE_ZEROS),
   ...branch("retryConfig", [
     "maxAttempts",

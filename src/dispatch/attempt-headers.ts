@@ -1,7 +1,7 @@
 /** The headers that tell a handler about its task and the attempts before (push.md §1 to §1.2). */
 import type { AttemptHistory, AttemptOrder } from "../core/attempt.ts";
 import { previousResponse, retryReason } from "../core/attempt-status.ts";
-import { isServiceHeader, userAgent } from "../core/header-rules.ts";
+import { isNamespaceHeader, isServiceHeader, userAgent } from "../core/header-rules.ts";
 
 export type HeaderList = readonly (readonly [name: string, value: string])[];
 
@@ -53,9 +53,9 @@ function secondsText(timeUs: number): string {
 }
 
 /**
- * A task's own headers as its target gets them: without the service's, with the User-Agent of its
- * kind. Of names that differ in letter case only, the last one counts. `dropped` are further names,
- * in lower case.
+ * A task's own headers as its target gets them: without the service's (of which an App Engine task
+ * may have the namespaces), with the User-Agent of its kind. Of names that differ in letter case only,
+ * the last one counts. `dropped` are further names, in lower case.
  */
 export function taskHeaders(
   headers: Readonly<Record<string, string>>,
@@ -65,7 +65,8 @@ export function taskHeaders(
   const kept = new Map<string, readonly [string, string]>();
   for (const [name, value] of Object.entries(headers)) {
     const lower = name.toLowerCase();
-    if (!isServiceHeader(lower) && !dropped.includes(lower)) kept.set(lower, [name, value]);
+    const isOwn = !isServiceHeader(lower) || (kind === "appEngine" && isNamespaceHeader(lower));
+    if (isOwn && !dropped.includes(lower)) kept.set(lower, [name, value]);
   }
   const own = kept.get("user-agent")?.[1];
   kept.set("user-agent", ["User-Agent", userAgent(kind, own)]);

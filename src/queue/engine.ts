@@ -363,6 +363,7 @@ export class Engine {
       tasksCount: counted.tasks,
       ...(first === undefined ? {} : { oldestScheduleTimeUs: first.at }),
       executedLastMinute: counted.executed,
+      executedLastHour: counted.executedHour,
       concurrentDispatches: this.#flights.size,
       effectiveRate: this.#pace.effectiveRate(nowUs),
       leasedLastMinute: counted.leased,

@@ -246,11 +246,15 @@ export class QueueObject
 
   // --- QueueAdmin ----------------------------------------------------------------------------
 
-  async configure(record: Pick<QueueRecord, "name" | "settings">): Promise<Result<QueueRecord>> {
+  async configure(
+    record: Pick<QueueRecord, "name" | "settings">,
+    paused = false,
+  ): Promise<Result<QueueRecord>> {
     if (this.#engine === null) this.#open();
-    return this.#turn((engine, nowUs) =>
-      this.#configured(engine.configure(record.name, record.settings, nowUs)),
-    );
+    return this.#turn((engine, nowUs) => {
+      const configured = engine.configure(record.name, record.settings, nowUs);
+      return this.#configured(configured.ok && paused ? engine.pause() : configured);
+    });
   }
 
   async updateSettings(settings: QueueSettings): Promise<Result<QueueRecord>> {

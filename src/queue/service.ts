@@ -78,6 +78,8 @@ export interface QueueStats {
   readonly oldestScheduleTimeUs?: number;
   /** Attempts of push tasks that ended in the last 60 s. */
   readonly executedLastMinute: number;
+  /** Likewise in the last hour, to 10 s. */
+  readonly executedLastHour: number;
   readonly concurrentDispatches: number;
   /** Tasks a second that may be dispatched now, throttling included. */
   readonly effectiveRate: number;
@@ -140,8 +142,14 @@ export interface PullService {
 
 /** What only the registry asks of a queue: it decides which queues exist. */
 export interface QueueAdmin extends QueueService {
-  /** Makes the queue exist with these settings; called again it replaces them. */
-  configure(record: Pick<QueueRecord, "name" | "settings">): Promise<Result<QueueRecord>>;
+  /**
+   * Makes the queue exist with these settings; called again it replaces them. With `paused` it is
+   * paused by the same commit: nothing ever leaves it in between.
+   */
+  configure(
+    record: Pick<QueueRecord, "name" | "settings">,
+    paused?: boolean,
+  ): Promise<Result<QueueRecord>>;
   /** Replaces the settings; NOT_FOUND when the queue does not exist. */
   updateSettings(settings: QueueSettings): Promise<Result<QueueRecord>>;
   pause(): Promise<Result<QueueRecord>>;

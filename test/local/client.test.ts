@@ -303,6 +303,7 @@ describe("webhooks", () => {
       "x-appengine-taskretrycount": "0",
       "x-appengine-taskexecutioncount": "0",
       "x-appengine-tasketa": eta.toFixed(6),
+      "x-appengine-user-ip": "0.1.0.2",
     });
   });
 

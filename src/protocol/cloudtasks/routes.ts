@@ -12,7 +12,6 @@
  *  - Bodies are not kept with operations: FULL views are in the first answer alone.
  *  - `alt=media`, `alt=proto` and `callback` (JSONP) are not served; `prettyPrint` changes nothing.
  *  - Whether a project or a service account exists is not known here: only their form is checked.
- *  - The acl of a queue.yaml is checked and not kept.
  *
  * Different by design:
  *  - Targets that the deployment may not call are refused when a task or queue is created.

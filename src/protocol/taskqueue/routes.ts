@@ -3,8 +3,8 @@
  * way of a request through it.
  *
  * Gaps, against the original service:
- *  - Access lists: `acl` is always empty. Whoever may call the deployment may do everything, where
- *    the original asked for `user_email` and `writer_email` of queue.yaml.
+ *  - Access lists: `acl` shows `user_email` and `writer_email` of queue.yaml and is not asked:
+ *    whoever may call the deployment may do everything. adminEmails is always empty.
  *  - `alt` other than json, `callback` (JSONP) and ETags are not served; `prettyPrint` changes
  *    nothing.
  *  - update and patch change the time that a lease has left and nothing else: what their body says
