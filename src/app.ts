@@ -11,6 +11,7 @@ import { v2 } from "./protocol/cloudtasks/v2/dialect.ts";
 import { v2beta2 } from "./protocol/cloudtasks/v2beta2/dialect.ts";
 import { v2beta3 } from "./protocol/cloudtasks/v2beta3/dialect.ts";
 import { mountDiscovery } from "./protocol/discovery/routes.ts";
+import { edgeTasksFace } from "./protocol/edgetasks/routes.ts";
 import { answerBatch, type BatchService } from "./protocol/http-batch.ts";
 import { rpcFace } from "./protocol/rpc/routes.ts";
 import * as taskQueueErrors from "./protocol/taskqueue/errors.ts";
@@ -31,7 +32,7 @@ export function createApp(): Hono<App> {
     context.json({
       service: "edgetasks",
       description: "Google Cloud Tasks on Cloudflare Workers and Durable Objects",
-      apis: ["/v2", "/v2beta2", "/v2beta3", "/taskqueue/v1beta2", "/rpc_http"],
+      apis: ["/v2", "/v2beta2", "/v2beta3", "/taskqueue/v1beta2", "/rpc_http", "/edgetasks/v1"],
       discovery: "/discovery/v1/apis",
     }),
   );
@@ -54,6 +55,7 @@ export function createApp(): Hono<App> {
   app.all("/v2/*", guarded(cloudTasksFace(v2)));
   app.all("/v2beta2/*", guarded(withWaiting(cloudTasksFace(v2beta2))));
   app.all("/v2beta3/*", guarded(cloudTasksFace(v2beta3)));
+  app.all("/edgetasks/v1/*", guarded(edgeTasksFace));
   app.all("/api/queue/update", guarded(uploadQueueFile));
   app.all("/api/queue/export", guarded(exportQueueFile));
   app.all("/taskqueue/v1beta2/projects/*", guarded(withWaiting(taskQueueFace)));

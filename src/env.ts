@@ -1,8 +1,9 @@
 /** The bindings and settings this Worker runs with; wrangler.toml and src/local/ provide them. */
 import type { DispatchService } from "./core/attempt.ts";
 import type { KeyService } from "./dispatch/key-service.ts";
-import type { PullService, QueueAdmin, QueueReports } from "./queue/service.ts";
+import type { ParticipantService, PullService, QueueAdmin, QueueReports } from "./queue/service.ts";
 import type { RegistryService } from "./registry/service.ts";
+import type { CoordinatorService, TransactionService } from "./transaction/service.ts";
 
 /** A stub of an object, typed by the methods that its room publishes. */
 export type StubOf<S> = S & { readonly id: DurableObjectId };
@@ -16,9 +17,10 @@ export interface Namespace<S> {
 }
 
 export interface Env {
-  readonly QUEUE: Namespace<QueueAdmin & QueueReports & PullService>;
+  readonly QUEUE: Namespace<QueueAdmin & QueueReports & PullService & ParticipantService>;
   readonly REGISTRY: Namespace<RegistryService>;
   readonly KEYS: Namespace<KeyService>;
+  readonly TRANSACTIONS: Namespace<TransactionService & CoordinatorService>;
   /** Settings are text; core/config.ts reads them. Service bindings are named APP_<SERVICE>. */
   readonly [binding: string]: unknown;
 }

@@ -46,7 +46,7 @@ describe("rooms", () => {
     ).toEqual([]);
   });
 
-  test.each(["queue", "registry", "dispatch"])(
+  test.each(["queue", "registry", "dispatch", "transaction"])(
     "%s knows no face and no other room's inside",
     (room) => {
       expect(turned(room, (found) => isPlatform(found) || isInward(found, room))).toEqual([]);

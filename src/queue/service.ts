@@ -140,6 +140,29 @@ export interface PullService {
   extendLease(id: string, leaseDurationUs: number, withBody?: boolean): Promise<Result<TaskRecord>>;
 }
 
+/** How a transaction ended. */
+export type TransactionOutcome = "COMMITTED" | "ROLLED_BACK";
+
+/** What is asked of a queue that takes part in a transaction; transactions go by their ids. */
+export interface ParticipantService {
+  /**
+   * Stores tasks of a transaction, all or none: they have their ids, and are not there for anybody
+   * until it is committed. The queue must have been enlisted before (TransactionService.enlist). One
+   * result a task: where any is refused (a name of its own; as createTask), the others are ABORTED.
+   * The outer failure: no queue, FAILED_PRECONDITION (TRANSACTION_OVER), RESOURCE_EXHAUSTED or
+   * INVALID_ARGUMENT where they are too many or too big.
+   */
+  prepareTasks(
+    transaction: string,
+    specs: readonly TaskSpec[],
+  ): Promise<Result<readonly Result<CreatedTask>[]>>;
+  /**
+   * Makes tasks of all that a transaction has here, in one commit, or drops it. Repeated it does
+   * nothing. NOT_FOUND: no queue, and so nothing of the transaction.
+   */
+  resolve(transaction: string, outcome: TransactionOutcome): Promise<Result<null>>;
+}
+
 /** What only the registry asks of a queue: it decides which queues exist. */
 export interface QueueAdmin extends QueueService {
   /**

@@ -27,6 +27,9 @@
  *    lease lasts 1 s at least after truncation. `Prefer: wait=N` makes it wait (waiting-lease.ts).
  *  - v2beta2 has tasks:batchAcknowledge and tasks:batchRenewLease besides (leases.ts).
  *  - Tasks of a pull queue are leased without end unless maxAttempts says otherwise.
+ *  - createTask and tasks:batchCreate take the header X-EdgeTasks-Transaction (transactions.ts): the
+ *    tasks are there once the transaction is committed. A batch is then all or nothing, and its
+ *    first refusal is the answer. Every other method refuses the header.
  *  - An explicit empty tag is a tag of its own, other than none.
  *
  * Quirks of clients that are met on purpose (wire-node-client.md):
@@ -41,6 +44,7 @@ import type { DomainError } from "../../core/result.ts";
 import { fail } from "../../core/result.ts";
 import type { Env } from "../../env.ts";
 import { LazyList } from "../lazy-list.ts";
+import { readTransaction, TRANSACTION_HEADER, transactionRefused } from "../transactions.ts";
 import { waitApplied } from "../waiting-lease.ts";
 import { batchCreateTasks, batchDeleteTasks, getOperation, listOperations } from "./batch.ts";
 import type { Answer, Call } from "./call.ts";
@@ -80,6 +84,8 @@ interface Method {
   readonly run: (call: Call) => Answer;
   /** The fields it reads from the query. */
   readonly params?: readonly string[];
+  /** It creates tasks, which may be of a transaction (transactions.ts). */
+  readonly canTakePart?: boolean;
   /** It honours a preference to wait, and the answer says so. */
   readonly canWait?: boolean;
   /** Its refusals of bad names are those of a parent, not of a subject. */
@@ -136,9 +142,14 @@ const METHODS: Table = {
       params: ["responseView", "pageSize", "pageToken"],
       isQueueParent: true,
     },
-    POST: { name: "CreateTask", run: createTask, isQueueParent: true },
+    POST: { name: "CreateTask", run: createTask, isQueueParent: true, canTakePart: true },
     "POST:buffer": { name: "BufferTask", run: bufferTask, isQueueParent: true },
-    "POST:batchCreate": { name: "BatchCreateTasks", run: batchCreateTasks, isQueueParent: true },
+    "POST:batchCreate": {
+      name: "BatchCreateTasks",
+      run: batchCreateTasks,
+      isQueueParent: true,
+      canTakePart: true,
+    },
     "POST:batchDelete": { name: "BatchDeleteTasks", run: batchDeleteTasks, isQueueParent: true },
   },
   task: {
@@ -241,6 +252,8 @@ async function answer(
     const selection = selectFields({}, fields);
     if (!selection.ok) return errorResponse(selection.error);
   }
+  const transaction = transactionOf(request, method, resource);
+  if (transaction?.ok === false) return errorResponse(transaction.error);
   const result = await method.run({
     env: context.env,
     config: readConfig(context.env),
@@ -248,6 +261,7 @@ async function answer(
     dialect,
     resource,
     query: query.value,
+    transaction: transaction?.value,
     nowUs: Date.now() * 1000,
     nowMs: () => Date.now(),
     ownHost: url.host,
@@ -258,6 +272,13 @@ async function answer(
   // Lists that are written while they are sent are taken whole here: a part is to be picked.
   const selected = selectFields(JSON.parse(JSON.stringify(result.value)), fields);
   return selected.ok ? jsonResponse(selected.value, headers) : errorResponse(selected.error);
+}
+
+/** The transaction that a request names; undefined where it names none. */
+function transactionOf(request: Request, { canTakePart }: Method, resource: Resource) {
+  const value = request.headers.get(TRANSACTION_HEADER);
+  if (value === null) return undefined;
+  return canTakePart === true ? readTransaction(value, resource) : transactionRefused();
 }
 
 function jsonResponse(value: object, more: Readonly<Record<string, string>>): Response {

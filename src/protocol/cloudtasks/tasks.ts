@@ -24,6 +24,7 @@ import {
   type TaskDraft,
   type TaskInput,
 } from "./task-draft.ts";
+import { createInTransaction } from "./transactional.ts";
 
 /** Tasks in a page, at most and by default (limits.md §4). */
 const MAX_TASKS_PER_PAGE = 1000;
@@ -39,7 +40,10 @@ export async function createTask(call: Call): Answer {
 }
 
 async function store(call: Call, draft: TaskDraft, view: View): Answer {
-  const stored = await queueStub(call.env, call.resource).createTask(...partsOf(draft.spec));
+  const stored =
+    call.transaction === undefined
+      ? await queueStub(call.env, call.resource).createTask(...partsOf(draft.spec))
+      : await createInTransaction(call, call.transaction, draft);
   const created = explainMismatch(stored, draft, "task");
   if (!created.ok) return created;
   const task = createdTask(created.value, draft);

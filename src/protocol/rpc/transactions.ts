@@ -3,12 +3,14 @@
  * whatever made it: datastore_v3 BeginTransaction (datastore.ts) or another face.
  */
 import { isFieldSet } from "@bufbuild/protobuf";
+import { TRANSACTION_LIFETIME_US } from "../../core/limits.ts";
 import type { CreatedTask, QueueName, TaskSpec } from "../../core/model.ts";
 import type { LocationName } from "../../core/names.ts";
 import type { Result } from "../../core/result.ts";
 import type { TransactionName } from "../../transaction/service.ts";
+import * as transactions from "../transactions.ts";
 import { type Call, homeOf } from "./call.ts";
-import { answer, Code, type Reply, refuse } from "./errors.ts";
+import { answer, Code, type Reply, refuse, translate } from "./errors.ts";
 import { type TaskQueueAddRequest, TaskQueueAddRequestSchema } from "./gen/taskqueue_service_pb.js";
 import { textOf } from "./text.ts";
 
@@ -68,33 +70,45 @@ function unknown(): Reply<never> {
   return refuse(Code.DATASTORE_BAD_REQUEST, "There is no such transaction.");
 }
 
-// ---- The seam --------------------------------------------------------------------------------
-
-const NOT_SERVED = refuse(Code.INVALID_REQUEST, "Transactions are not served yet.");
+// ---- What the transaction's object and the queues answer ----------------------------------------
 
 /** Adds tasks to a queue that appear when the transaction is committed. */
 export async function addInTransaction(
-  _call: Call,
-  _name: TransactionName,
-  _queue: QueueName,
-  _specs: readonly TaskSpec[],
+  { env }: Call,
+  name: TransactionName,
+  queue: QueueName,
+  specs: readonly TaskSpec[],
 ): Promise<Reply<readonly Result<CreatedTask>[]>> {
-  return NOT_SERVED;
+  const added = await transactions.addInTransaction(env, name, queue, specs);
+  if (added.ok) return answer(added.value);
+  // Full, and not only for a moment.
+  const isFull = added.error.code === "RESOURCE_EXHAUSTED";
+  return isFull ? refuse(Code.TOO_MANY_TASKS, added.error.message) : translate(added.error);
 }
 
 /** Begins a transaction, whose id is made of call.random(); it ends by itself after a minute. */
 export async function beginTransaction(
-  _call: Call,
-  _home: LocationName,
+  { env, random }: Call,
+  home: LocationName,
 ): Promise<Reply<TransactionName>> {
-  return NOT_SERVED;
+  const begun = await transactions.beginTransaction(
+    env,
+    home,
+    { lifetimeUs: TRANSACTION_LIFETIME_US.default },
+    random(),
+  );
+  return begun.ok ? answer(begun.value.name) : translate(begun.error);
 }
 
 /** Ends a transaction. */
 export async function endTransaction(
-  _call: Call,
-  _name: TransactionName,
-  _end: "commit" | "rollback",
+  { env }: Call,
+  name: TransactionName,
+  end: "commit" | "rollback",
 ): Promise<Reply<null>> {
-  return NOT_SERVED;
+  const ended =
+    end === "commit"
+      ? await transactions.commitTransaction(env, name)
+      : await transactions.rollbackTransaction(env, name);
+  return ended.ok ? answer(null) : translate(ended.error);
 }

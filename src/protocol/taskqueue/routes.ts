@@ -17,6 +17,8 @@
  *    lease, update and patch refuse those queues.
  *  - More than ten leases a second are answered; the original answered them without tasks.
  *  - `Prefer: wait=N` has a lease wait for tasks (waiting-lease.ts).
+ *  - insert takes the header X-EdgeTasks-Transaction (transactions.ts): the task is there once the
+ *    transaction is committed. Every other method refuses the header.
  *
  * Decided where the sources are silent or differ:
  *  - enqueueTimestamp and leaseTimestamp are microseconds, as in answers recorded from the
@@ -39,13 +41,16 @@
  */
 import type { Context } from "hono";
 import { readConfig } from "../../core/config.ts";
-import { fail } from "../../core/result.ts";
+import type { QueueName } from "../../core/model.ts";
+import { type DomainError, fail } from "../../core/result.ts";
 import type { Env } from "../../env.ts";
 import { selectParts } from "../partial-response.ts";
+import { readTransaction, TRANSACTION_HEADER, transactionRefused } from "../transactions.ts";
 import type { Answer, Call, Reply } from "./call.ts";
 import {
   echo,
   errorResponse,
+  invalidHeader,
   invalidParameter,
   JSON_TYPE,
   pathNotFound,
@@ -67,13 +72,15 @@ interface Method {
   readonly run: (call: Call) => Answer;
   /** The parameters it has in the query. */
   readonly params?: readonly string[];
+  /** It creates a task, which may be of a transaction (transactions.ts). */
+  readonly canTakePart?: boolean;
 }
 
 const UPDATE: Method = { run: updateTask, params: ["newLeaseSeconds"] };
 
 const METHODS: Readonly<Record<ResourceKind, Readonly<Record<string, Method>>>> = {
   taskqueue: { GET: { run: getTaskQueue, params: ["getStats"] } },
-  tasks: { GET: { run: listTasks }, POST: { run: insertTask } },
+  tasks: { GET: { run: listTasks }, POST: { run: insertTask, canTakePart: true } },
   task: { GET: { run: getTask }, POST: UPDATE, PATCH: UPDATE, DELETE: { run: deleteTask } },
 };
 
@@ -98,12 +105,20 @@ export async function taskQueueFace({ req, env }: Context<{ Bindings: Env }>): P
   if (select === undefined) return errorResponse(invalidSelection(query.value).error);
 
   const config = readConfig(env);
-  const { project, queue, taskId } = resource;
+  const { project, taskId } = resource;
+  const queue = {
+    project: projectOf(project),
+    location: config.appLocation,
+    queue: resource.queue,
+  };
+  const transaction = transactionOf(request, method, queue);
+  if (transaction?.ok === false) return errorResponse(invalidTransaction(transaction.error).error);
   const answer = await method.run({
     env,
     config,
     request,
-    queue: { project: projectOf(project), location: config.appLocation, queue },
+    queue,
+    transaction: transaction?.value,
     project,
     taskId,
     query: query.value,
@@ -111,6 +126,17 @@ export async function taskQueueFace({ req, env }: Context<{ Bindings: Env }>): P
     clock: Date.now,
   });
   return answer.ok ? respond(answer.value, select) : errorResponse(answer.error);
+}
+
+/** The transaction that a request names; undefined where it names none. */
+function transactionOf(request: Request, { canTakePart }: Method, queue: QueueName) {
+  const value = request.headers.get(TRANSACTION_HEADER);
+  if (value === null) return undefined;
+  return canTakePart === true ? readTransaction(value, queue) : transactionRefused();
+}
+
+function invalidTransaction({ message }: DomainError): Refusal {
+  return invalidHeader(TRANSACTION_HEADER, message);
 }
 
 /** `tasks/lease` is a method for POST, and for any other verb a task of that name. */
