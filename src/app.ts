@@ -8,15 +8,17 @@ import { answerToken } from "./auth/token/routes.ts";
 import { type DomainError, fail } from "./core/result.ts";
 import type { Env } from "./env.ts";
 import { errorResponse, JSON_TYPE } from "./protocol/cloudtasks/errors.ts";
-import { uploadQueueYaml } from "./protocol/cloudtasks/queue-upload.ts";
+import { exportQueueFile, uploadQueueFile } from "./protocol/cloudtasks/queue-upload.ts";
 import { cloudTasksFace, pathNotFound, v1Face } from "./protocol/cloudtasks/routes.ts";
 import { v2 } from "./protocol/cloudtasks/v2/dialect.ts";
 import { v2beta2 } from "./protocol/cloudtasks/v2beta2/dialect.ts";
 import { v2beta3 } from "./protocol/cloudtasks/v2beta3/dialect.ts";
 import { mountDiscovery } from "./protocol/discovery/routes.ts";
+import { edgeTasksFace } from "./protocol/edgetasks/routes.ts";
 import { answerHandlerKeys, HANDLER_KEYS_PATHS } from "./protocol/handlers/routes.ts";
 import { mountWellKnown } from "./protocol/handlers/well-known.ts";
 import { answerBatch, type BatchService } from "./protocol/http-batch.ts";
+import { rpcFace } from "./protocol/rpc/routes.ts";
 import * as taskQueueErrors from "./protocol/taskqueue/errors.ts";
 import { taskQueueFace } from "./protocol/taskqueue/routes.ts";
 import { answerWaiting } from "./protocol/waiting-client.ts";
@@ -34,7 +36,7 @@ export function createApp(): Hono<App> {
     context.json({
       service: "edgetasks",
       description: "Google Cloud Tasks on Cloudflare Workers and Durable Objects",
-      apis: ["/v2", "/v2beta2", "/v2beta3", "/taskqueue/v1beta2"],
+      apis: ["/v2", "/v2beta2", "/v2beta3", "/taskqueue/v1beta2", "/rpc_http", "/edgetasks/v1"],
       discovery: "/discovery/v1/apis",
     }),
   );
@@ -48,9 +50,14 @@ export function createApp(): Hono<App> {
   app.all("/v2/*", guarded(cloudTasksFace(v2)));
   app.all("/v2beta2/*", guarded(withWaiting(cloudTasksFace(v2beta2))));
   app.all("/v2beta3/*", guarded(cloudTasksFace(v2beta3)));
-  app.all("/api/queue/update", guarded(uploadQueueYaml));
-  app.all("/taskqueue/v1beta2/projects/*", guarded(withWaiting(taskQueueFace)));
   for (const path of HANDLER_KEYS_PATHS) app.all(path, guarded(handlerKeys));
+  app.all("/edgetasks/v1/*", guarded(edgeTasksFace));
+  app.all("/api/queue/update", guarded(uploadQueueFile));
+  app.all("/api/queue/export", guarded(exportQueueFile));
+  app.all("/taskqueue/v1beta2/projects/*", guarded(withWaiting(taskQueueFace)));
+  // Its credential is inside the envelope, and so are its errors.
+  app.all("/rpc_http", rpcFace);
+  app.all("/rpc_http/*", rpcFace);
   app.all("/batch", guarded(batchOf(app, () => true)));
   app.all("/batch/taskqueue/v1beta2", guarded(batchOf(app, isTaskQueuePath)));
   app.notFound(({ req }) => errorsOf(req.path).pathNotFound(req.raw));

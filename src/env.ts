@@ -2,8 +2,9 @@
 import type { AccessService } from "./access/service.ts";
 import type { DispatchService } from "./core/attempt.ts";
 import type { KeyService } from "./dispatch/key-service.ts";
-import type { PullService, QueueAdmin, QueueReports } from "./queue/service.ts";
+import type { ParticipantService, PullService, QueueAdmin, QueueReports } from "./queue/service.ts";
 import type { RegistryService } from "./registry/service.ts";
+import type { CoordinatorService, TransactionService } from "./transaction/service.ts";
 
 /** A stub of an object, typed by the methods that its room publishes. */
 export type StubOf<S> = S & { readonly id: DurableObjectId };
@@ -17,9 +18,10 @@ export interface Namespace<S> {
 }
 
 export interface Env {
-  readonly QUEUE: Namespace<QueueAdmin & QueueReports & PullService>;
+  readonly QUEUE: Namespace<QueueAdmin & QueueReports & PullService & ParticipantService>;
   readonly REGISTRY: Namespace<RegistryService>;
   readonly KEYS: Namespace<KeyService>;
+  readonly TRANSACTIONS: Namespace<TransactionService & CoordinatorService>;
   readonly ACCESS: Namespace<AccessService>;
   /** Counts failed sign-ins by address; the local server has none. */
   readonly FAILED_SIGN_INS?: RateLimit;

@@ -4,11 +4,16 @@ import { readConfig } from "./core/config.ts";
 import { MAX_CACHED_OBJECT_IDS } from "./core/limits.ts";
 import { findLocation, LOCATIONS } from "./core/locations.ts";
 import type { QueueName } from "./core/model.ts";
-import { queueObjectName, registryObjectName } from "./core/names.ts";
+import { queueObjectName, registryObjectName, transactionObjectName } from "./core/names.ts";
 import type { KeyService } from "./dispatch/key-service.ts";
 import type { Env, Namespace, StubOf } from "./env.ts";
-import type { PullService, QueueAdmin, QueueReports } from "./queue/service.ts";
+import type { ParticipantService, PullService, QueueAdmin, QueueReports } from "./queue/service.ts";
 import type { RegistryService } from "./registry/service.ts";
+import type {
+  CoordinatorService,
+  TransactionName,
+  TransactionService,
+} from "./transaction/service.ts";
 
 /** The name of the one object that holds the signing key. */
 const KEY_OBJECT_NAME = "key";
@@ -23,7 +28,7 @@ const PLACEMENTS: ReadonlyMap<string, { readonly locationHint: DurableObjectLoca
 export function queueStub(
   env: Env,
   name: QueueName,
-): StubOf<QueueAdmin & QueueReports & PullService> {
+): StubOf<QueueAdmin & QueueReports & PullService & ParticipantService> {
   return placedStub(env, env.QUEUE, name.location, queueObjectName(name));
 }
 
@@ -33,6 +38,14 @@ export function registryStub(
   name: Pick<QueueName, "project" | "location">,
 ): StubOf<RegistryService> {
   return placedStub(env, env.REGISTRY, name.location, registryObjectName(name));
+}
+
+/** The object of a transaction, placed by its location. The id must be valid. */
+export function transactionStub(
+  env: Env,
+  name: TransactionName,
+): StubOf<TransactionService & CoordinatorService> {
+  return placedStub(env, env.TRANSACTIONS, name.location, transactionObjectName(name));
 }
 
 /** The object that signs identity tokens; one for the deployment. */

@@ -6,6 +6,7 @@ export { Dispatcher } from "./dispatch/dispatcher.ts";
 export { KeyObject } from "./dispatch/key-object.ts";
 export { QueueObject } from "./queue/queue-object.ts";
 export { RegistryObject } from "./registry/registry-object.ts";
+export { TransactionObject } from "./transaction/transaction-object.ts";
 
 const app = createApp();
 

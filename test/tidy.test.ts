@@ -36,7 +36,17 @@ describe("rooms", () => {
     expect(turned("core", (found) => roomOf(found) === "core")).toEqual([]);
   });
 
-  test.each(["queue", "registry", "dispatch", "access"])(
+  test("queue-file knows core and its parsers, and runs wherever they do", () => {
+    expect(
+      turned("queue-file", (found) =>
+        found.isLocal
+          ? ["core", "queue-file"].includes(roomOf(found))
+          : ["yaml", "saxes"].includes(found.target),
+      ),
+    ).toEqual([]);
+  });
+
+  test.each(["queue", "registry", "dispatch", "transaction", "access"])(
     "%s knows no face and no other room's inside",
     (room) => {
       expect(turned(room, (found) => isPlatform(found) || isInward(found, room))).toEqual([]);
@@ -47,7 +57,7 @@ describe("rooms", () => {
     expect(
       turned(room, (found) => {
         if (!found.isLocal) return !found.target.startsWith("node:");
-        return isInward(found, room) || ["protocol", "auth"].includes(roomOf(found));
+        return isInward(found, room) || ["protocol", "auth", "queue-file"].includes(roomOf(found));
       }),
     ).toEqual([]);
   });
@@ -62,10 +72,9 @@ describe("rooms", () => {
     expect(crossing).toEqual([]);
   });
 
-  test("the local server knows core alone, and the Worker does not know it", () => {
-    expect(
-      turned("local", (found) => !found.isLocal || ["local", "core"].includes(roomOf(found))),
-    ).toEqual([]);
+  test("local knows core and queue files alone, and the Worker does not know it", () => {
+    const known = ["local", "core", "queue-file"];
+    expect(turned("local", (found) => !found.isLocal || known.includes(roomOf(found)))).toEqual([]);
     const users = inSrc
       .filter(({ path }) => !path.startsWith("src/local/"))
       .flatMap(({ imports }) => imports)
@@ -76,7 +85,9 @@ describe("rooms", () => {
   test("every file is used", () => {
     const roots = new Set([
       "src/worker.ts",
-      ...["accounts", "build", "keys", "start"].map((command) => `src/local/${command}.ts`),
+      ...["accounts", "build", "keys", "queues", "start"].map(
+        (command) => `src/local/${command}.ts`,
+      ),
     ]);
     const imported = new Set(sources.flatMap(({ imports }) => imports.map(({ target }) => target)));
     const usedBySrc = new Set(inSrc.flatMap(({ imports }) => imports.map(({ target }) => target)));
@@ -212,7 +223,7 @@ function isPlatform(found: Import): boolean {
 
 /** The folder below src, or "" for the files right in it. */
 function roomOf(found: Import): string {
-  return /^src\/(\w+)\//.exec(found.target)?.[1] ?? "";
+  return /^src\/([\w-]+)\//.exec(found.target)?.[1] ?? "";
 }
 
 function describeImport(found: Import): string {
@@ -246,26 +257,36 @@ function describeLine({ path, number, text }: FoundLine): string {
 }
 
 function readSources(folder: string): Source[] {
-  return readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
-    .filter((file) => file.endsWith(".ts"))
-    .sort()
-    .map((file) => {
-      const path = posix.join(folder, ...file.split(sep));
-      const text = readFileSync(join(ROOT, path), "utf8");
-      return { path, lines: text.split("\n"), imports: readImports(path, text) };
-    });
+  return (
+    readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
+      // Generated code keeps the style of its generator.
+      .filter((file) => file.endsWith(".ts") && !file.startsWith(join("protocol", "rpc", "gen")))
+      .sort()
+      .map((file) => {
+        const path = posix.join(folder, ...file.split(sep));
+        const text = readFileSync(join(ROOT, path), "utf8");
+        return { path, lines: text.split("\n"), imports: readImports(path, text) };
+      })
+  );
 }
 
 function readImports(path: string, text: string): Import[] {
   const statements = text.matchAll(
     /^(?:import|export)\s+(type\s+)?(?:([^;"']*?)\s+from\s+)?["']([^"']+)["']/gm,
   );
-  return [...statements].map(([, typeKeyword, names, specifier = ""]) => {
+  const imported = (specifier: string, typeOnly: boolean): Import => {
     const isLocal = specifier.startsWith(".");
     const target = isLocal ? posix.join(posix.dirname(path), specifier) : specifier;
-    const typeOnly = typeKeyword !== undefined || isTypeList(names);
     return { from: path, target, isLocal, typeOnly };
-  });
+  };
+  return [
+    ...[...statements].map(([, typeKeyword, names, specifier = ""]) =>
+      imported(specifier, typeKeyword !== undefined || isTypeList(names)),
+    ),
+    ...[...text.matchAll(/\bimport\("(\.[^"]+)"\)/g)].map(([, specifier = ""]) =>
+      imported(specifier, false),
+    ),
+  ];
 }
 
 /** `{ type A, type B }` */

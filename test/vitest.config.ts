@@ -6,7 +6,13 @@ export default defineConfig({
     cloudflareTest({
       main: "./src/worker.ts",
       wrangler: { configPath: "./wrangler.toml" },
-      miniflare: { bindings: { OPEN_MODE: "loopback", TARGET_ALLOW: "*" } },
+      miniflare: {
+        bindings: {
+          OPEN_MODE: "loopback",
+          TARGET_ALLOW: "*",
+          APP_ENGINE_URL: "http://{service}.app.test",
+        },
+      },
     }),
   ],
   test: {

@@ -34,6 +34,8 @@ export function scopeRefusal(caller: Caller, path: string): DomainError | undefi
 /** What opens a path besides cloud-platform. */
 function scopesFor(path: string): readonly string[] {
   if (/^\/(v2(beta\d)?|v1\/projects\/[^/]+\/locations)(\/|$)/.test(path)) return [CLOUD_TASKS];
+  if (/^\/edgetasks\/v1\/projects\/[^/]+\/locations\//.test(path)) return [CLOUD_TASKS];
+  if (path === "/rpc_http") return [CLOUD_TASKS, TASK_QUEUE];
   if (/^\/(batch\/)?taskqueue\//.test(path)) return [TASK_QUEUE, TASK_QUEUE_CONSUMER];
   // What is in a batch of everything is judged part by part.
   return path === "/batch" ? KNOWN : [];

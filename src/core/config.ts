@@ -3,6 +3,7 @@
  * is this file in prose; a value that cannot be read stops the Worker with the setting's name.
  */
 import { findLocation } from "./locations.ts";
+import { isProjectId } from "./names.ts";
 
 export interface DeploymentConfig {
   /** True only where the server listens on loopback alone: no credentials are asked for. */
@@ -34,6 +35,8 @@ export interface DeploymentConfig {
    * handler sees.
    */
   readonly appEngineDomain: string;
+  /** Project of App Engine calls that name none; absent: they must name one. */
+  readonly appProject: string | undefined;
   /** Location of the queues that a queue.yaml makes: App Engine apps have one, and name none. */
   readonly appLocation: string;
   /** The `iss` claim of signed tokens: the address under which this deployment is reached. */
@@ -81,6 +84,7 @@ function parseConfig(env: Readonly<Record<string, unknown>>): DeploymentConfig {
     euJurisdiction: text(env, "EU_JURISDICTION") === "eu",
     appEngineUrl: text(env, "APP_ENGINE_URL"),
     appEngineDomain: text(env, "APP_ENGINE_DOMAIN") ?? "{project}.appspot.com",
+    appProject: project(env, "APP_PROJECT"),
     appLocation: location(env, "APP_LOCATION", "us-central1"),
     issuer: issuer(env, "ISSUER"),
     dispatchCalls: number(env, "DISPATCH_CALLS", 32),
@@ -104,6 +108,12 @@ function issuer(env: Readonly<Record<string, unknown>>, name: string): string {
     throw new Error(`setting ${name} must be an http or https URL without query, not "${value}"`);
   }
   return value;
+}
+
+function project(env: Readonly<Record<string, unknown>>, name: string): string | undefined {
+  const value = text(env, name);
+  if (value === undefined || isProjectId(value)) return value;
+  throw new Error(`setting ${name} must be a project's id, not "${value}"`);
 }
 
 function location(env: Readonly<Record<string, unknown>>, name: string, fallback: string): string {

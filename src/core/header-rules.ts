@@ -49,6 +49,17 @@ export function isWebhookHeader(name: string): boolean {
   return name.startsWith("webhook-");
 }
 
+/**
+ * What an app says of itself to the handlers of its tasks (rpc.md §5): the interface of App Engine's
+ * SDK stores them, though they are named like the service's own.
+ */
+const NAMESPACES = new Set(["x-appengine-current-namespace", "x-appengine-default-namespace"]);
+
+/** Whether a header of this name, in any letter case, tells an App Engine task's namespace. */
+export function isNamespaceHeader(name: string): boolean {
+  return NAMESPACES.has(name.toLowerCase());
+}
+
 /** The User-Agent an attempt carries, from what its task has. */
 export function userAgent(kind: TaskTarget["kind"], own: string | undefined): string {
   if (kind === "http") return HTTP_USER_AGENT;

@@ -46,6 +46,11 @@ export const MAX_URL_LENGTH = 2083;
 /** Highest TCP port. */
 export const MAX_PORT = 65_535;
 
+/** Emails in each list of a queue's acl: its record stays small. */
+export const MAX_ACL_EMAILS = 500;
+/** Longest email, in characters (RFC 5321: 64 for the account, 255 for the domain). */
+export const MAX_EMAIL_LENGTH = 320;
+
 // ---- Catalogue -------------------------------------------------------------------------------
 
 /** Queues listed in a page, at most (limits.md §4). */
@@ -139,6 +144,50 @@ export const MAX_CACHED_WEBHOOK_SECRETS = 2000;
 export const WEBHOOK_OVERLAP_US = 24 * HOUR_US;
 /** The longest time a rotated webhook secret may sign along. */
 export const MAX_WEBHOOK_OVERLAP_US = 30 * DAY_US;
+
+// ---- Transactions ----------------------------------------------------------------------------
+
+/** How long a transaction may stay open, and does if nobody says. */
+export const TRANSACTION_LIFETIME_US = {
+  min: SECOND_US,
+  default: 60 * SECOND_US,
+  max: HOUR_US,
+} as const;
+/** Queues of a transaction, at most: its end is told to all of them at once. */
+export const MAX_TRANSACTION_QUEUES = 100;
+/** Tasks of a transaction in one queue: its commit puts them in by one turn of the queue's object. */
+export const MAX_TRANSACTION_TASKS = 1000;
+/** What these tasks may hold together: settled parts in UTF-16 units, bodies in bytes. */
+export const MAX_TRANSACTION_SIZE = 8_000_000;
+/** Bodies of one call that adds tasks to a transaction (limits.md §1: transactional BulkAdd). */
+export const MAX_TRANSACTION_CALL_SIZE = 1_048_576;
+/** Open transactions with tasks in one queue: the queue's object remembers each. */
+export const MAX_OPEN_TRANSACTIONS = 10_000;
+/**
+ * A queue that holds tasks of a transaction asks how it stands so long after it got them, and again
+ * if the question is not answered. Well below the minute in which every doubt is to end.
+ */
+export const TRANSACTION_ASK_US = 20 * SECOND_US;
+/** Questions that one queue asks at a time. */
+export const TRANSACTION_ASKS = 16;
+/** How long past its announced end an open transaction is believed to be open. */
+export const TRANSACTION_GRACE_US = 30 * SECOND_US;
+/** When queues that were not told of a decision are told again: doubling from the first to the last. */
+export const TRANSACTION_RETRY_US = { first: 10 * SECOND_US, last: 30 * SECOND_US } as const;
+/** How long commit and rollback wait for the queues before they answer. */
+export const TRANSACTION_PATIENCE_MS = 5_000;
+/** A queue that takes longer to answer is told again. */
+export const TRANSACTION_TELL_MS = 15_000;
+/** How long a decision is kept once all queues have followed it, for calls that are repeated. */
+export const TRANSACTION_KEPT_US = DAY_US;
+/** How long a confirmUrl may take to answer. */
+export const CONFIRM_TIMEOUT_MS = 10_000;
+/** Pauses between questions to a confirmUrl that gave no answer, doubling. */
+export const CONFIRM_RETRY_US = { first: SECOND_US, last: 300 * SECOND_US } as const;
+/** A confirmUrl that has given no answer for so long: the transaction is rolled back. */
+export const CONFIRM_LIMIT_US = DAY_US;
+/** The largest answer of a confirmUrl that is read, in bytes. */
+export const MAX_CONFIRM_SIZE = 64 * 1024;
 
 // ---- Memory ----------------------------------------------------------------------------------
 

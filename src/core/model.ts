@@ -78,6 +78,14 @@ export interface HttpTargetOverride {
   readonly token?: AuthorizationToken;
 }
 
+/** Who may use a pull queue, by the emails of accounts, each once and in the order given. */
+export interface QueueAcl {
+  /** May list, get, lease, delete and update tasks. */
+  readonly userEmails: readonly string[];
+  /** May insert tasks. */
+  readonly writerEmails: readonly string[];
+}
+
 /**
  * How a queue's webhooks are signed. A generation names one of the secrets the queue ever had: the
  * time it was made, microseconds, or 0. The secrets themselves are derived, and stored nowhere.
@@ -100,6 +108,8 @@ export interface QueueSettings {
   readonly webhookSigning?: WebhookSigning;
   /** Fraction of operations logged, 0..1; absent: the queue never had a logging config. */
   readonly logSamplingRatio?: number;
+  /** Absent: nobody is named. Of pull queues alone. */
+  readonly acl?: QueueAcl;
   /** How long a task may live, from its creation. */
   readonly taskTtlUs: number;
   /** How long a name stays taken after its task is gone. */

@@ -32,6 +32,11 @@ export function isTaskId(text: string): boolean {
   return TASK_ID.test(text);
 }
 
+/** The name of a transaction's object in its namespace. */
+export function transactionObjectName(name: LocationName & { readonly id: string }): string {
+  return `${name.project}/${name.location}/${name.id}`;
+}
+
 /** `projects/P/locations/L` */
 export function locationPath(name: LocationName): string {
   return `projects/${name.project}/locations/${name.location}`;
@@ -78,4 +83,17 @@ export function tagFault(tag: string): "too long" | "malformed" | null {
   // A character is one or two units of UTF-16, so only a text of more units can be too long.
   if (tag.length > MAX_TAG_LENGTH && [...tag].length > MAX_TAG_LENGTH) return "too long";
   return tag.isWellFormed() ? null : "malformed";
+}
+
+/** `projects/P/locations/L/transactions/ID` */
+export function transactionPath(name: LocationName & { readonly id: string }): string {
+  return `${locationPath(name)}/transactions/${name.id}`;
+}
+
+/**
+ * Whether a text can be a transaction's id: a number from 1 below 2^63, which fits the handle of an
+ * App Engine transaction (rpc.md §4, fixed64), in decimal digits without leading zeros.
+ */
+export function isTransactionId(text: string): boolean {
+  return /^[1-9]\d{0,18}$/.test(text) && BigInt(text) < 2n ** 63n;
 }

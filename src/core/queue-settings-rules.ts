@@ -4,8 +4,10 @@
  */
 import type { DeploymentConfig } from "./config.ts";
 import {
+  MAX_ACL_EMAILS,
   MAX_BURST_SIZE,
   MAX_DURATION_US,
+  MAX_EMAIL_LENGTH,
   MAX_HEADERS_SIZE,
   MAX_INT32,
   MAX_PORT,
@@ -17,6 +19,7 @@ import type {
   AppEngineRouting,
   AuthorizationToken,
   HttpTargetOverride,
+  QueueAcl,
   QueueSettings,
   RateLimits,
   RetryConfig,
@@ -55,7 +58,7 @@ function firstOf(problems: Iterable<string>): string | undefined {
 function* settingsProblems(settings: QueueSettings, config: DeploymentConfig): Iterable<string> {
   yield* rateLimitsProblems(settings.rateLimits, config);
   yield* retryConfigProblems(settings.retryConfig);
-  const { logSamplingRatio, httpTarget, appEngineRoutingOverride } = settings;
+  const { logSamplingRatio, httpTarget, appEngineRoutingOverride, acl } = settings;
   if (settings.type === "PULL" && (httpTarget ?? appEngineRoutingOverride) !== undefined) {
     yield "A pull queue cannot have a target: nothing is sent from it.";
   }
@@ -64,6 +67,9 @@ function* settingsProblems(settings: QueueSettings, config: DeploymentConfig): I
   }
   if (httpTarget !== undefined) yield* httpTargetProblems(httpTarget);
   if (appEngineRoutingOverride !== undefined) yield* routingProblems(appEngineRoutingOverride);
+  if (acl === undefined) return;
+  if (settings.type === "PUSH") yield "Queue.acl can be set for a pull queue only.";
+  yield* aclProblems(acl);
 }
 
 // Comparisons are written so that NaN, which protobuf's JSON can carry, fails them.
@@ -169,6 +175,25 @@ function* tokenProblems(token: AuthorizationToken): Iterable<string> {
 function* routingProblems(routing: AppEngineRouting): Iterable<string> {
   for (const field of ["service", "version", "instance", "host"] as const) {
     yield* lengthProblems(`AppEngineRouting.${field}`, routing[field]);
+  }
+}
+
+const EMAIL = /^[\x21-\x7e\p{L}\p{M}\p{N}]+$/u;
+
+/** Whether a text can name an account: no blanks, no control characters, not too long. */
+export function isEmail(text: string): boolean {
+  return text.length <= MAX_EMAIL_LENGTH && EMAIL.test(text);
+}
+
+function* aclProblems({ userEmails, writerEmails }: QueueAcl): Iterable<string> {
+  const lists = { userEmails, writerEmails };
+  for (const [name, emails] of Object.entries(lists)) {
+    if (emails.length > MAX_ACL_EMAILS) {
+      yield `Queue.acl.${name} must be no more than ${MAX_ACL_EMAILS} emails.`;
+    }
+    if (!emails.every(isEmail)) {
+      yield `Queue.acl.${name} must be emails of at most ${MAX_EMAIL_LENGTH} characters.`;
+    }
   }
 }
 

@@ -21,6 +21,7 @@ import type {
   AppEngineRouting,
   AuthorizationToken,
   HttpTargetOverride,
+  QueueAcl,
   QueueSettings,
   RateLimits,
   RetryConfig,
@@ -40,6 +41,8 @@ export interface SettingsInput {
   /** No patch reaches it: core/webhook-signing.ts changes it. */
   readonly webhookSigning?: WebhookSigning;
   readonly logSamplingRatio?: number;
+  /** Without any email: nobody is named. */
+  readonly acl?: QueueAcl;
   readonly taskTtlUs?: number;
   readonly tombstoneTtlUs?: number;
 }
@@ -80,7 +83,8 @@ export function createSettingsFromPatch(
 
 /**
  * Changes settings. Without paths everything is replaced (type and lifetimes stay, they are settled
- * at creation); a named path without a value goes back to its default. The result is checked whole.
+ * at creation; an acl stays that is not given, for most faces have no word for it); a named path
+ * without a value goes back to its default. The result is checked whole.
  * INVALID_ARGUMENT: a broken rule, an unknown path, or another type or lifetime than the queue's.
  */
 export function patchSettings(
@@ -96,7 +100,7 @@ export function patchSettings(
   const { webhookSigning } = current;
   const kept = webhookSigning === undefined ? frozen : { ...frozen, webhookSigning };
   if (patch.paths === undefined) {
-    const input = withoutUnset(patch.input);
+    const input = withoutUnset({ ...keptAcl(current), ...patch.input });
     return checkFrozen(frozen, input) ?? settle({ ...input, ...kept }, config, false);
   }
   const merged = applyPaths(current, patch.input, patch.paths);
@@ -150,6 +154,7 @@ function fillIn(input: SettingsInput, config: DeploymentConfig): QueueSettings {
     ...(httpTarget === undefined ? {} : { httpTarget: fillInHttpTarget(httpTarget) }),
     ...(webhookSigning === undefined ? {} : { webhookSigning }),
     ...(logSamplingRatio === undefined ? {} : { logSamplingRatio }),
+    ...fillInAcl(input.acl),
     taskTtlUs: input.taskTtlUs ?? DEFAULT_TASK_TTL_US,
     tombstoneTtlUs: input.tombstoneTtlUs ?? config.taskTombstoneUs,
   };
@@ -197,6 +202,18 @@ function fillInPullRetryConfig({ maxAttempts }: Partial<RetryConfig>): RetryConf
   return fillInRetryConfig({ maxAttempts: maxAttempts ?? -1 });
 }
 
+/** Each email once; an acl that names nobody is none. */
+function fillInAcl(acl: QueueAcl | undefined): Pick<SettingsInput, "acl"> {
+  if (acl === undefined) return {};
+  const userEmails = [...new Set(acl.userEmails)];
+  const writerEmails = [...new Set(acl.writerEmails)];
+  return userEmails.length + writerEmails.length === 0 ? {} : { acl: { userEmails, writerEmails } };
+}
+
+function keptAcl({ acl }: QueueSettings): Pick<SettingsInput, "acl"> {
+  return acl === undefined ? {} : { acl };
+}
+
 function fillInHttpTarget(input: HttpTargetOverride): HttpTargetOverride {
   // A patch of single paths can make an override without a mode: ALWAYS is the default (push.md
   // §9).
@@ -234,6 +251,7 @@ const PATHS: ReadonlySet<string> = new Set([
   "taskTtlUs",
   "tombstoneTtlUs",
   "logSamplingRatio",
+  "acl",
   ...branch("rateLimits", RATE_ZEROS),
   ...branch("retryConfig", [
     "maxAttempts",

@@ -14,6 +14,12 @@ import { checkTarget } from "../core/target-policy.ts";
 import { attemptHeaders, type HeaderList, taskHeaders } from "./attempt-headers.ts";
 import type { OutgoingRequest, RequestSettings } from "./request.ts";
 
+/**
+ * Where requests of App Engine's task queues come from (push.md §2). Its SDKs put this header in the
+ * place of the sender's address, and handlers such as the `deferred` library's ask for it.
+ */
+const USER_IP = ["X-AppEngine-User-IP", "0.1.0.2"] as const;
+
 type AppEngineTarget = Extract<TaskTarget, { kind: "appEngine" }>;
 
 /**
@@ -41,6 +47,7 @@ export function appEngineRequest(
     headers: [
       ...withContentType(taskHeaders(target.headers, "appEngine", { isSigned }), body),
       ...attemptHeaders(order, "appEngine", context.queue.queue),
+      USER_IP,
       ...(target.failFast === true ? ([["X-AppEngine-FailFast", "true"]] as const) : []),
     ],
     ...(body === undefined ? {} : { body }),

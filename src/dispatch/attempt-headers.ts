@@ -1,7 +1,12 @@
 /** The headers that tell a handler about its task and the attempts before (push.md §1 to §1.2). */
 import type { AttemptHistory, AttemptOrder } from "../core/attempt.ts";
 import { previousResponse, retryReason } from "../core/attempt-status.ts";
-import { isServiceHeader, isWebhookHeader, userAgent } from "../core/header-rules.ts";
+import {
+  isNamespaceHeader,
+  isServiceHeader,
+  isWebhookHeader,
+  userAgent,
+} from "../core/header-rules.ts";
 
 export type HeaderList = readonly (readonly [name: string, value: string])[];
 
@@ -53,9 +58,10 @@ function secondsText(timeUs: number): string {
 }
 
 /**
- * A task's own headers as its target gets them: without the service's, with the User-Agent of its
- * kind. Of names that differ in letter case only, the last one counts. What the attempt says for the
- * service is dropped too: Authorization where it has a token, and webhook-* where it is signed.
+ * A task's own headers as its target gets them: without the service's (of which an App Engine task
+ * may have the namespaces), with the User-Agent of its kind. Of names that differ in letter case only,
+ * the last one counts. What the attempt says for the service is dropped too: Authorization where it
+ * has a token, and webhook-* where it is signed.
  */
 export function taskHeaders(
   headers: Readonly<Record<string, string>>,
@@ -66,7 +72,7 @@ export function taskHeaders(
   for (const [name, value] of Object.entries(headers)) {
     const lower = name.toLowerCase();
     const isDropped =
-      isServiceHeader(lower) ||
+      (isServiceHeader(lower) && !(kind === "appEngine" && isNamespaceHeader(lower))) ||
       (proof.hasToken === true && lower === "authorization") ||
       (proof.isSigned === true && isWebhookHeader(lower));
     if (!isDropped) kept.set(lower, [name, value]);

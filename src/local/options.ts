@@ -1,5 +1,6 @@
 /** The command line of `npm start`: what may be given, what it means, and what is refused. */
 import { parseArgs } from "node:util";
+import { isProjectId } from "../core/names.ts";
 
 /** What the local server was asked to do. */
 export interface ServerOptions {
@@ -11,6 +12,8 @@ export interface ServerOptions {
   readonly dataFolder: string;
   /** Settings of the Worker (core/config.ts) by name; they go over the ones of wrangler.toml. */
   readonly settings: Readonly<Record<string, string>>;
+  /** A queue.yaml or queue.xml that is applied at each start, as it was given. */
+  readonly queueFile?: string;
   /** True: loopback only, and nobody is asked for credentials. */
   readonly open: boolean;
 }
@@ -31,16 +34,20 @@ Usage: npm start -- [options]
   --queue-tombstone SECONDS how long the name of a deleted queue stays taken (default 7 days)
   --app-engine-url URL      base URL of App Engine targets; {project}, {service}, {version} and
                             {instance} are filled in, e.g. http://localhost:8080
+  --project ID              project of App Engine calls that name none (default my-project)
+  --queues FILE             queue.yaml or queue.xml to apply to that project once the server serves
   --var NAME=VALUE          any other setting of README's configuration table; may be repeated
   --help                    this text
 `;
 
 /**
- * What the local server sets where nobody said otherwise: local targets and long attempts are fine.
+ * What the local server sets where nobody said otherwise: local targets and long attempts are fine,
+ * and App Engine code that names no project has one.
  */
 const LOCAL_SETTINGS: Readonly<Record<string, string>> = {
   TARGET_ALLOW: "*",
   MAX_ATTEMPT_SECONDS: "1800",
+  APP_PROJECT: "my-project",
 };
 
 /** Reads the arguments after the script's name; `environment` is asked for API_TOKEN only. */
@@ -90,6 +97,12 @@ function serveCommand(
     }
     settings["APP_ENGINE_URL"] = appEngineUrl;
   }
+  const { project, queues } = values;
+  if (project !== undefined) {
+    if (!isProjectId(project)) return refuse(`--project must be a project's id, not "${project}"`);
+    settings["APP_PROJECT"] = project;
+  }
+  if (queues === "") return refuse("--queues must name a file");
   for (const assignment of values.var ?? []) {
     const [, name, value] = /^([A-Za-z_]\w*)=(.*)$/s.exec(assignment) ?? [];
     if (name === undefined || value === undefined) {
@@ -109,7 +122,8 @@ function serveCommand(
   }
   if (open) settings["OPEN_MODE"] = "loopback";
   const dataFolder = values.data ?? "data";
-  return { kind: "serve", options: { host, port, dataFolder, settings, open } };
+  const queueFile = queues === undefined ? {} : { queueFile: queues };
+  return { kind: "serve", options: { host, port, dataFolder, settings, open, ...queueFile } };
 }
 
 /** True for names and addresses that only this machine can reach. */
@@ -134,6 +148,8 @@ function readArguments(args: readonly string[]) {
       data: { type: "string" },
       "queue-tombstone": { type: "string" },
       "app-engine-url": { type: "string" },
+      project: { type: "string" },
+      queues: { type: "string" },
       var: { type: "string", multiple: true },
       help: { type: "boolean" },
     },

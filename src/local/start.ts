@@ -10,6 +10,9 @@ import { readConfig } from "../core/config.ts";
 import { copyModule, currentBundle } from "./build.ts";
 import { lockFolder } from "./lock.ts";
 import { HELP, parseCommand, type ServerOptions } from "./options.ts";
+import { checkQueueFile, readQueueFile } from "./queue-check.ts";
+import { problemLines, summaryOf } from "./queue-report.ts";
+import { applyFile, planFile, ServerError } from "./queue-service.ts";
 import { describeExit, startWorkerd, type Workerd } from "./workerd.ts";
 import { settingsEnvironment, workerdConfig } from "./workerd-config.ts";
 
@@ -59,6 +62,7 @@ async function launch(options: ServerOptions, folder: string): Promise<Workerd> 
   const settings = { ...bundle.manifest.vars, ...options.settings };
   // The Worker would say the same, but only to its first caller.
   readConfig(settings);
+  if (options.queueFile !== undefined) await checkQueueFile(options.queueFile, settings);
   const objectFolder = join(folder, "objects");
   await mkdir(objectFolder, { recursive: true });
   const module = await copyModule(bundle, folder);
@@ -89,7 +93,8 @@ async function superviseUntilEnd(
     const port = await workerd.listening;
     const base = `http://${bracketed(reachable(options.host))}:${port}`;
     await untilAnswering(base, signals);
-    if (!signals.aborted) console.log(banner(base, folder, options));
+    const applied = signals.aborted ? undefined : await applyQueues(base, options);
+    if (!signals.aborted) console.log(banner(base, folder, options, applied));
   } catch (error) {
     workerd.stop(0);
     await workerd.ended;
@@ -137,7 +142,31 @@ async function untilAnswering(base: string, signals: AbortSignal): Promise<void>
   await response.body?.cancel();
 }
 
-function banner(base: string, folder: string, options: ServerOptions): string {
+/** Applies the queue file, if there is one; what it came to, for the first lines. */
+async function applyQueues(
+  url: string,
+  { queueFile: file, settings }: ServerOptions,
+): Promise<string | undefined> {
+  if (file === undefined) return undefined;
+  const token = settings["API_TOKEN"];
+  const server = { url, ...(token ? { token } : {}) };
+  try {
+    const text = await readQueueFile(file);
+    const plan = await planFile(server, text);
+    await applyFile(server, text);
+    return `Queues of ${file}: ${summaryOf(plan)}.`;
+  } catch (error) {
+    if (!(error instanceof ServerError) || error.problems.length === 0) throw error;
+    throw new Error(problemLines(file, error.problems));
+  }
+}
+
+function banner(
+  base: string,
+  folder: string,
+  options: ServerOptions,
+  applied: string | undefined,
+): string {
   const queues = `${base}/v2/projects/my-project/locations/us-central1/queues`;
   const token = options.open ? "" : ` -H "Authorization: Bearer $API_TOKEN"`;
   const queue = `{"name":"projects/my-project/locations/us-central1/queues/my-queue"}`;
@@ -148,6 +177,7 @@ function banner(base: string, folder: string, options: ServerOptions): string {
     options.open
       ? "Open to loopback only: callers need no credentials."
       : "Callers need the API_TOKEN as their bearer token.",
+    ...(applied === undefined ? [] : [applied]),
     "A queue, and a task that calls http://localhost:8080/:",
     `  curl ${queues}${token} -d '${queue}'; curl ${queues}/my-queue/tasks${token} -d '${task}'`,
     "Ctrl-C ends the server.",

@@ -24,15 +24,16 @@ import type {
   TaskRecord,
   TaskSpec,
 } from "../core/model.ts";
-import { decodeMeta, encodeMeta } from "../core/model.ts";
+import { decodeMeta } from "../core/model.ts";
 import type { Result } from "../core/result.ts";
 import { assert, ok, refuse } from "../core/result.ts";
 import { backoffUs, isExhausted } from "../core/retry-policy.ts";
-import { applyHeaderOverrides } from "../core/target-override.ts";
 import { isSlowingEnd } from "../core/throttle.ts";
+import { overrideMeta, wrongType } from "./admission.ts";
 import type { Flight } from "./flights.ts";
 import { Flights, LEASE_US } from "./flights.ts";
 import { Pace } from "./pace.ts";
+import { Pending } from "./pending.ts";
 import { Pull } from "./pull.ts";
 import type { TaskRow } from "./schema.ts";
 import type { QueueStats } from "./service.ts";
@@ -79,6 +80,8 @@ export class Engine {
   readonly #tally: Tally;
   /** Leases of pull workers. */
   readonly pull: Pull;
+  /** Tasks of open transactions. */
+  readonly pending: Pending;
   /** Callers that wait for tasks of a pull queue. */
   readonly waiters: Waiters;
   /** Every row up to here is either leased or not visible any more. */
@@ -97,6 +100,10 @@ export class Engine {
     this.#flights = new Flights(store, (row) => this.#tasks.idOfRow(row));
     this.#sweeper = new Sweeper(store, this.#flights, this.#tally);
     this.#tasks = new TaskTable(store, queue, this.#sweeper, this.#tally);
+    this.pending = new Pending(store.pending, this.#tasks, nowUs, (place, tag) => {
+      this.#noticeRow(place);
+      this.waiters.notice(tag);
+    });
     this.#flights.load(nowUs);
     this.waiters = new Waiters(store);
     this.pull = new Pull(store, this.#tasks, this.#flights, this.waiters, this.#tally);
@@ -160,13 +167,8 @@ export class Engine {
   createTask(spec: TaskSpec, nowUs: number): Result<CreatedTask> {
     const queue = this.#tasks.queue;
     if (queue === null) return missingQueue();
-    if (spec.queueType !== undefined && spec.queueType !== queue.settings.type) {
-      const [given, actual] = [spec.queueType, queue.settings.type].map((type) =>
-        type.toLowerCase(),
-      );
-      const text = `A ${given} task cannot be put into a ${actual} queue.`;
-      return refuse("INVALID_ARGUMENT", "WRONG_QUEUE_TYPE", text);
-    }
+    const mismatch = wrongType(spec, queue.settings);
+    if (mismatch !== undefined) return mismatch;
     const taken = spec.id === undefined ? null : this.#tasks.takenBy(spec.id, nowUs);
     if (taken !== null) return refuse("ALREADY_EXISTS", taken, "Requested entity already exists");
     const overridden = overrideMeta(spec.meta, queue.settings);
@@ -363,6 +365,7 @@ export class Engine {
       tasksCount: counted.tasks,
       ...(first === undefined ? {} : { oldestScheduleTimeUs: first.at }),
       executedLastMinute: counted.executed,
+      executedLastHour: counted.executedHour,
       concurrentDispatches: this.#flights.size,
       effectiveRate: this.#pace.effectiveRate(nowUs),
       leasedLastMinute: counted.leased,
@@ -390,7 +393,11 @@ export class Engine {
   /** When to tick next, computed from what is there; Infinity when nothing waits for time. */
   wakeAtUs(nowUs: number): number {
     if (this.#tasks.queue === null) return Number.POSITIVE_INFINITY;
-    let wake = Math.min(this.#flights.nextExpiryUs(), this.#sweepAtUs(nowUs));
+    let wake = Math.min(
+      this.#flights.nextExpiryUs(),
+      this.#sweepAtUs(nowUs),
+      this.pending.askAtUs(nowUs),
+    );
     if (!this.#isDispatching) return Math.min(wake, this.#expiryWhilePausedUs());
     if (this.#firstAt() > nowUs) return Math.min(wake, this.#nextAt);
     // Blocked by lanes, concurrency or memory: a report will come and tick.
@@ -702,14 +709,6 @@ function placeOf(key: AttemptKey): Place {
 
 function isAfter(place: Place, other: Place): boolean {
   return place.at > other.at || (place.at === other.at && place.seq > other.seq);
-}
-
-/** A task's meta with the queue-level header overrides; null where they change nothing. */
-function overrideMeta(meta: EncodedMeta, settings: QueueSettings): EncodedMeta | null {
-  if (settings.httpTarget?.headers === undefined) return null;
-  const before = decodeMeta(meta);
-  const after = applyHeaderOverrides(before, settings.httpTarget);
-  return after === before ? null : encodeMeta(after);
 }
 
 function operationOf(row: { number: number; kind: string; body: string }): OperationRecord {

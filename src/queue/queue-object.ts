@@ -9,6 +9,7 @@ import { readConfig } from "../core/config.ts";
 import type {
   CreatedTask,
   OperationRecord,
+  QueueName,
   QueueRecord,
   QueueSettings,
   TaskParts,
@@ -20,18 +21,23 @@ import { queueObjectName } from "../core/names.ts";
 import type { Result } from "../core/result.ts";
 import { signingOf } from "../core/webhook-signing.ts";
 import type { Env, Exports } from "../env.ts";
+import { transactionStub } from "../stubs.ts";
+import type { CoordinatorService, TransactionName } from "../transaction/service.ts";
 import { Engine } from "./engine.ts";
 import { Lanes } from "./lanes.ts";
+import type { Pending, Question } from "./pending.ts";
 import type { LeaseRequest, WaitRequest } from "./pull.ts";
 import { hasTables, migrate } from "./schema.ts";
 import type {
   LaneReport,
   LeaseKey,
+  ParticipantService,
   PullService,
   QueueAdmin,
   QueueReports,
   QueueService,
   QueueStats,
+  TransactionOutcome,
 } from "./service.ts";
 import { Store } from "./store.ts";
 import { missingEntity, missingQueue } from "./task-table.ts";
@@ -52,7 +58,7 @@ type ListRequest = Parameters<QueueService["listTasks"]>[0];
 
 export class QueueObject
   extends DurableObject<Env>
-  implements QueueAdmin, QueueReports, PullService
+  implements QueueAdmin, QueueReports, PullService, ParticipantService
 {
   /** Microseconds since the epoch; tests put another clock here. */
   clock: () => number = () => Date.now() * 1000;
@@ -245,13 +251,64 @@ export class QueueObject
     );
   }
 
+  // --- ParticipantService --------------------------------------------------------------------
+
+  async prepareTasks(
+    transaction: string,
+    specs: readonly TaskSpec[],
+  ): Promise<Result<readonly Result<CreatedTask>[]>> {
+    return this.#turn(({ pending }, nowUs) => {
+      const prepared = pending.prepare(transaction, specs, nowUs);
+      if (prepared.ok) for (const result of prepared.value) this.#logged("prepare", result);
+      return prepared;
+    });
+  }
+
+  async resolve(transaction: string, outcome: TransactionOutcome): Promise<Result<null>> {
+    return this.#turn(({ pending }, nowUs) => {
+      const resolved = pending.resolve(transaction, outcome, nowUs);
+      if (!resolved.ok) return resolved;
+      const tasks = resolved.value;
+      if (tasks > 0) this.#log("resolve", { transaction, outcome, tasks });
+      return { ok: true, value: null };
+    });
+  }
+
+  /** Asks how transactions stand whose tasks are here; see pending.ts. */
+  #ask({ pending, queue }: Engine, nowUs: number): void {
+    if (queue === null) return;
+    for (const question of pending.takeQuestions(nowUs)) {
+      // A question that fails is asked again when its time comes.
+      void this.#askOne(queue.name, question, pending).catch(() => pending.answered(question));
+    }
+  }
+
+  async #askOne(queue: QueueName, question: Question, pending: Pending): Promise<void> {
+    const { transaction } = question;
+    const asked = await this.coordinator({ ...queue, id: transaction }).stateFor(queue);
+    const isUnknown = !asked.ok && asked.error.code === "NOT_FOUND";
+    const state = asked.ok ? asked.value.state : isUnknown ? "ROLLED_BACK" : "OPEN";
+    if (state !== "OPEN") await this.resolve(transaction, state);
+    pending.answered(question, asked.ok ? asked.value.expireTimeUs : undefined);
+    this.#schedule();
+  }
+
+  /** The object of a transaction, as far as a queue needs it. */
+  protected coordinator(name: TransactionName): CoordinatorService {
+    return transactionStub(this.env, name);
+  }
+
   // --- QueueAdmin ----------------------------------------------------------------------------
 
-  async configure(record: Pick<QueueRecord, "name" | "settings">): Promise<Result<QueueRecord>> {
+  async configure(
+    record: Pick<QueueRecord, "name" | "settings">,
+    paused = false,
+  ): Promise<Result<QueueRecord>> {
     if (this.#engine === null) this.#open();
-    return this.#turn((engine, nowUs) =>
-      this.#configured(engine.configure(record.name, record.settings, nowUs)),
-    );
+    return this.#turn((engine, nowUs) => {
+      const configured = engine.configure(record.name, record.settings, nowUs);
+      return this.#configured(configured.ok && paused ? engine.pause() : configured);
+    });
   }
 
   async updateSettings(settings: QueueSettings): Promise<Result<QueueRecord>> {
@@ -383,6 +440,7 @@ export class QueueObject
       engine.keepFigures(nowUs);
     });
     this.#lanes.give(engine.takeOrders(this.#lanes.capacity));
+    this.#guarded(() => this.#ask(engine, nowUs));
     this.#guarded(() => {
       for (const { place, isReady } of engine.callWaiters(nowUs)) this.#called(place, isReady);
       this.#armMemory(engine, nowUs);

@@ -64,6 +64,19 @@ export type LeaseBatchRow = { slot: number; at: number; top: number };
 /** Figures kept for the next life: tasks is null while the number changes; counts is JSON (tally.ts). */
 export type TallyRow = { tasks: number | null; counts: string; asked: number };
 
+/**
+ * A task that becomes one when its transaction is committed: `tx` is the transaction's id, `seq` and
+ * `at` are the place kept for it.
+ */
+export type PendingRow = {
+  tx: string;
+  seq: number;
+  at: number;
+  tag: string | null;
+  meta: string;
+  body: ArrayBuffer | null;
+};
+
 export type OperationRow = { number: number; kind: string; body: string };
 
 /**
@@ -107,6 +120,13 @@ export const MIGRATIONS: readonly string[] = [
    CREATE TABLE tally(
      id INTEGER PRIMARY KEY CHECK (id = 1),
      tasks INTEGER CHECK (tasks >= 0), counts TEXT NOT NULL, asked INTEGER NOT NULL);`,
+  // Tasks of open transactions. Never moved, so that big ones may stay in one row.
+  `CREATE TABLE pending(
+     tx TEXT NOT NULL, seq INTEGER NOT NULL CHECK (seq > 0),
+     at INTEGER NOT NULL CHECK (at >= 0),
+     tag TEXT, meta TEXT NOT NULL, body BLOB,
+     PRIMARY KEY (tx, seq)
+   ) WITHOUT ROWID;`,
 ];
 
 /** Whether this object ever held a queue. */

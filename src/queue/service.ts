@@ -78,6 +78,8 @@ export interface QueueStats {
   readonly oldestScheduleTimeUs?: number;
   /** Attempts of push tasks that ended in the last 60 s. */
   readonly executedLastMinute: number;
+  /** Likewise in the last hour, to 10 s. */
+  readonly executedLastHour: number;
   readonly concurrentDispatches: number;
   /** Tasks a second that may be dispatched now, throttling included. */
   readonly effectiveRate: number;
@@ -138,10 +140,39 @@ export interface PullService {
   extendLease(id: string, leaseDurationUs: number, withBody?: boolean): Promise<Result<TaskRecord>>;
 }
 
+/** How a transaction ended. */
+export type TransactionOutcome = "COMMITTED" | "ROLLED_BACK";
+
+/** What is asked of a queue that takes part in a transaction; transactions go by their ids. */
+export interface ParticipantService {
+  /**
+   * Stores tasks of a transaction, all or none: they have their ids, and are not there for anybody
+   * until it is committed. The queue must have been enlisted before (TransactionService.enlist). One
+   * result a task: where any is refused (a name of its own; as createTask), the others are ABORTED.
+   * The outer failure: no queue, FAILED_PRECONDITION (TRANSACTION_OVER), RESOURCE_EXHAUSTED or
+   * INVALID_ARGUMENT where they are too many or too big.
+   */
+  prepareTasks(
+    transaction: string,
+    specs: readonly TaskSpec[],
+  ): Promise<Result<readonly Result<CreatedTask>[]>>;
+  /**
+   * Makes tasks of all that a transaction has here, in one commit, or drops it. Repeated it does
+   * nothing. NOT_FOUND: no queue, and so nothing of the transaction.
+   */
+  resolve(transaction: string, outcome: TransactionOutcome): Promise<Result<null>>;
+}
+
 /** What only the registry asks of a queue: it decides which queues exist. */
 export interface QueueAdmin extends QueueService {
-  /** Makes the queue exist with these settings; called again it replaces them. */
-  configure(record: Pick<QueueRecord, "name" | "settings">): Promise<Result<QueueRecord>>;
+  /**
+   * Makes the queue exist with these settings; called again it replaces them. With `paused` it is
+   * paused by the same commit: nothing ever leaves it in between.
+   */
+  configure(
+    record: Pick<QueueRecord, "name" | "settings">,
+    paused?: boolean,
+  ): Promise<Result<QueueRecord>>;
   /** Replaces the settings; NOT_FOUND when the queue does not exist. */
   updateSettings(settings: QueueSettings): Promise<Result<QueueRecord>>;
   pause(): Promise<Result<QueueRecord>>;

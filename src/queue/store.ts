@@ -2,6 +2,7 @@
 import type { QueueRecord, QueueSettings, QueueState } from "../core/model.ts";
 import type { Throttle } from "../core/throttle.ts";
 import type { TokenBucket } from "../core/token-bucket.ts";
+import { PendingStore } from "./pending-store.ts";
 import type {
   ClaimRow,
   LeasableRow,
@@ -53,9 +54,12 @@ const COLUMNS = "at, seq, moved, attempts, lease, name, tag, history, meta, body
 
 export class Store {
   readonly #sql: SqlStorage;
+  /** The tasks of open transactions. */
+  readonly pending: PendingStore;
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
+    this.pending = new PendingStore(sql);
   }
 
   // --- the queue -----------------------------------------------------------------------------

@@ -30,8 +30,19 @@ const SECOND_US = 1e6;
 /** What is kept of the recent counts. */
 interface KeptCounts {
   readonly executed: CountedBuckets;
+  /** Absent in what an earlier version kept. */
+  readonly executedHour?: CountedBuckets;
   readonly leased: CountedBuckets;
   readonly leasedHour: CountedBuckets;
+}
+
+/** What is counted, at the moment it is asked for. */
+interface Figures {
+  readonly tasks: number;
+  readonly executed: number;
+  readonly executedHour: number;
+  readonly leased: number;
+  readonly leasedHour: number;
 }
 
 export class Tally {
@@ -42,6 +53,7 @@ export class Tally {
   /** Whether the table says how many there are. */
   #isCountKept: boolean;
   readonly #executed: SlidingCount;
+  readonly #executedHour: SlidingCount;
   readonly #leased: SlidingCount;
   readonly #leasedHour: SlidingCount;
   #askedUs: number;
@@ -60,6 +72,7 @@ export class Tally {
     this.#isCountKept = this.#count !== null;
     this.#askedUs = row?.asked ?? Number.NEGATIVE_INFINITY;
     this.#executed = new SlidingCount(60, SECOND_US, kept?.executed);
+    this.#executedHour = new SlidingCount(360, 10 * SECOND_US, kept?.executedHour);
     this.#leased = new SlidingCount(60, SECOND_US, kept?.leased);
     this.#leasedHour = new SlidingCount(360, 10 * SECOND_US, kept?.leasedHour);
   }
@@ -88,6 +101,7 @@ export class Tally {
   /** An attempt of a pushed task ended. */
   executed(nowUs: number): void {
     this.#executed.add(1, nowUs);
+    this.#executedHour.add(1, nowUs);
     this.#changedUs = nowUs;
   }
 
@@ -98,7 +112,7 @@ export class Tally {
   }
 
   /** The figures, for somebody who asks. */
-  ask(nowUs: number): { tasks: number; executed: number; leased: number; leasedHour: number } {
+  ask(nowUs: number): Figures {
     this.#askedUs = nowUs;
     if (this.#count === null) {
       this.#count = this.#store.countTasks(this.#purgeTimeUs);
@@ -107,6 +121,7 @@ export class Tally {
     return {
       tasks: this.#count,
       executed: this.#executed.total(nowUs),
+      executedHour: this.#executedHour.total(nowUs),
       leased: this.#leased.total(nowUs),
       leasedHour: this.#leasedHour.total(nowUs),
     };
@@ -127,6 +142,7 @@ export class Tally {
     const tasks = isAtRest && (this.#count ?? 0) >= LARGE ? this.#count : null;
     const counts: KeptCounts = {
       executed: this.#executed.counted(nowUs),
+      executedHour: this.#executedHour.counted(nowUs),
       leased: this.#leased.counted(nowUs),
       leasedHour: this.#leasedHour.counted(nowUs),
     };

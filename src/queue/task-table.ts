@@ -9,7 +9,7 @@ import { assert, ok, refuse } from "../core/result.ts";
 import { decodeTaskId, encodeTaskId, idSalt } from "../core/task-id.ts";
 import { LeaseBatches } from "./lease-batches.ts";
 import type { TaskRow } from "./schema.ts";
-import type { Place, Store, StoredQueue } from "./store.ts";
+import type { NewTask, Place, Store, StoredQueue } from "./store.ts";
 import type { Sweeper } from "./sweeper.ts";
 import type { Tally } from "./tally.ts";
 import { taskId } from "./task-record.ts";
@@ -34,6 +34,8 @@ export class TaskTable {
   readonly #store: Store;
   readonly #sweeper: Sweeper;
   readonly #tally: Tally;
+  /** Whether a sequence number belongs to a task that no reader sees yet. */
+  isPending: (sequence: number) => boolean = () => false;
   /** Batches of leases, through which some moved rows are found. */
   readonly batches: LeaseBatches;
   #queue: StoredQueue | null = null;
@@ -77,6 +79,11 @@ export class TaskTable {
     return this.#salt;
   }
 
+  /** Sequence numbers up to this one are taken, whatever the tables of tasks say. */
+  skipSequences(through: number): void {
+    this.#lastSequence = Math.max(this.#lastSequence, through);
+  }
+
   /** A number above all that were given: the time, or one more than the last. */
   nextSequence(nowUs: number): number {
     this.#lastSequence = Math.max(this.#lastSequence + 1, nowUs);
@@ -100,7 +107,7 @@ export class TaskTable {
     const until = this.#store.tombstoneUntil(id);
     if (until !== undefined && until > nowUs) return "TASK_GONE";
     const row = this.#store.taskNamed(id) ?? this.#findUnnamed(id);
-    if (row === undefined) return null;
+    if (row === undefined) return this.#isPendingId(id) ? "TASK_EXISTS" : null;
     return this.isHidden(row.seq, nowUs) ? "TASK_GONE" : "TASK_EXISTS";
   }
 
@@ -130,8 +137,14 @@ export class TaskTable {
     if (this.queue === null) return missingQueue();
     const row = this.#findUnnamed(id) ?? this.#store.taskNamed(id);
     if (row !== undefined && !this.isHidden(row.seq, nowUs)) return ok(row);
-    if (row === undefined && !this.#existed(id, nowUs)) return missingEntity();
+    const isUnknown = row === undefined && (this.#isPendingId(id) || !this.#existed(id, nowUs));
+    if (isUnknown) return missingEntity();
     return refuse("NOT_FOUND", "TASK_GONE", TASK_GONE);
+  }
+
+  #isPendingId(id: string): boolean {
+    const born = decodeTaskId(id, this.#salt);
+    return born !== null && this.isPending(born.sequence);
   }
 
   #existed(id: string, nowUs: number): boolean {
@@ -149,24 +162,44 @@ export class TaskTable {
     lease: number | null,
     nowUs: number,
   ): number {
-    // Sequence numbers repeat only after a clock stepped back across a restart.
-    for (let tries = 0; tries < 1000; tries++) {
-      const seq = this.nextSequence(nowUs);
-      const inserted = this.#store.insertTask({
+    return this.#insertNext(
+      {
         at,
-        seq,
         lease,
         name: spec.id ?? null,
         tag: spec.tag ?? null,
         meta,
         body: spec.body ?? null,
-      });
-      if (inserted) {
+      },
+      nowUs,
+    );
+  }
+
+  #insertNext(task: Omit<NewTask, "seq">, nowUs: number): number {
+    // Sequence numbers repeat only after a clock stepped back across a restart.
+    for (let tries = 0; tries < 1000; tries++) {
+      const seq = this.nextSequence(nowUs);
+      if (this.#store.insertTask({ ...task, seq })) {
         this.#tally.added(nowUs);
         return seq;
       }
     }
     throw new Error("edgetasks bug: no free sequence number");
+  }
+
+  /**
+   * Inserts a task at a place that was kept for it; answers where it is now. It keeps the id of the
+   * kept place also where that does not do: where a purge or the end of a task's life came between
+   * (a row so old would go with them), the row has a later place and the id for its name.
+   */
+  insertKept(place: Place, task: Omit<NewTask, "at" | "seq" | "lease" | "name">, nowUs: number) {
+    const kept = { ...task, ...place, lease: null, name: null };
+    if (!this.isHidden(place.seq, nowUs) && this.#store.insertTask(kept)) {
+      this.#tally.added(nowUs);
+      return place;
+    }
+    const name = this.idOf(place);
+    return { at: place.at, seq: this.#insertNext({ ...kept, name }, nowUs) };
   }
 
   /** Meta and body, from wherever they are kept. */

@@ -35,6 +35,7 @@ import {
 import { assert, fail, ok, type Result } from "../core/result.ts";
 import { changeSigning, type SigningChange, withFirstSecret } from "../core/webhook-signing.ts";
 import type { QueueAdmin } from "../queue/service.ts";
+import type { CreationObstacle, InitialState } from "./service.ts";
 import type { Change, Entry, PendingEntry, Store } from "./store.ts";
 
 const ALREADY_EXISTS = fail("ALREADY_EXISTS", "Queue already exists");
@@ -81,10 +82,24 @@ export class Catalogue {
 
   // ---- Methods of RegistryService ----------------------------------------------------------------
 
-  create(queue: string, settings: QueueSettings): Promise<Result<QueueRecord>> {
+  create(
+    queue: string,
+    settings: QueueSettings,
+    state: InitialState,
+  ): Promise<Result<QueueRecord>> {
     return this.#inLine(queue, async () => {
       const entry = await this.#settled(queue);
-      return entry.ok ? this.#createFrom(queue, entry.value, settings) : entry;
+      return entry.ok ? this.#createFrom(queue, entry.value, settings, state) : entry;
+    });
+  }
+
+  /** Names that are taken or tombstoned; where there is no room for all, the ones beyond it. */
+  checkCreatable(queues: readonly string[]): readonly CreationObstacle[] {
+    let room = MAX_QUEUES_PER_LOCATION - this.#store.countPresent();
+    return queues.flatMap((queue) => {
+      const obstacle = this.#obstacle(this.#store.read(queue), room);
+      if (obstacle === undefined) room -= 1;
+      return obstacle === undefined ? [] : [{ queue, error: obstacle.error }];
     });
   }
 
@@ -187,17 +202,26 @@ export class Catalogue {
     queue: string,
     entry: SettledEntry | null,
     settings: QueueSettings,
+    state: InitialState = "RUNNING",
   ): Promise<Result<QueueRecord>> | Result<QueueRecord> {
-    if (entry?.phase === "tombstone" && entry.untilUs > this.#around.now()) return TOMBSTONED;
-    if (entry?.phase === "live") return ALREADY_EXISTS;
-    if (this.#store.countPresent() >= MAX_QUEUES_PER_LOCATION) return TOO_MANY;
+    const room = MAX_QUEUES_PER_LOCATION - this.#store.countPresent();
+    const obstacle = this.#obstacle(entry, room);
+    if (obstacle !== undefined) return obstacle;
     const record: QueueRecord = {
       name: { ...this.#around.home, queue },
       settings: withFirstSecret(settings, this.#around.now()),
-      state: "RUNNING",
+      state,
     };
     this.#store.writeCreating(record, this.#graceEnd());
     return this.#create({ phase: "creating", record, failures: 0 });
+  }
+
+  /** `room`: how many more queues the location may have. */
+  #obstacle(entry: Entry | null, room: number): ReturnType<typeof fail> | undefined {
+    if (entry?.phase === "tombstone") {
+      if (entry.untilUs > this.#around.now()) return TOMBSTONED;
+    } else if (entry !== null) return ALREADY_EXISTS;
+    return room > 0 ? undefined : TOO_MANY;
   }
 
   #change(record: QueueRecord, change: Change): Promise<Result<QueueRecord>> {
@@ -220,10 +244,10 @@ export class Catalogue {
   }
 
   #create(entry: CreatingEntry): Promise<Result<QueueRecord>> {
-    const { name, settings } = entry.record;
+    const { name, settings, state } = entry.record;
     return this.#call(
       entry,
-      (admin) => admin().configure({ name, settings }),
+      (admin) => admin().configure({ name, settings }, state === "PAUSED"),
       () => this.#store.remove(name.queue),
     );
   }
@@ -397,8 +421,8 @@ function applyChange(
 
 /** Gives an object the queue that the catalogue knows. */
 async function restore(admin: () => QueueAdmin, record: QueueRecord): Promise<void> {
-  await admin().configure({ name: record.name, settings: record.settings });
-  if (record.state === "PAUSED") await admin().pause();
+  const { name, settings, state } = record;
+  await admin().configure({ name, settings }, state === "PAUSED");
 }
 
 /**

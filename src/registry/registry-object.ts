@@ -12,7 +12,7 @@ import type { Env } from "../env.ts";
 import type { QueueAdmin } from "../queue/service.ts";
 import { accessStub, queueStub } from "../stubs.ts";
 import { Catalogue } from "./catalogue.ts";
-import type { RegistryService } from "./service.ts";
+import type { CreationObstacle, InitialState, RegistryService } from "./service.ts";
 import { Store } from "./store.ts";
 
 /** Who removes policies of deleted queues, in the record of changes: no caller does. */
@@ -41,8 +41,16 @@ export class RegistryObject extends DurableObject<Env> implements RegistryServic
     ctx.blockConcurrencyWhile(() => this.#repairAlarm());
   }
 
-  createQueue(queue: string, settings: QueueSettings): Promise<Result<QueueRecord>> {
-    return this.#catalogue.create(queue, settings);
+  createQueue(
+    queue: string,
+    settings: QueueSettings,
+    state: InitialState = "RUNNING",
+  ): Promise<Result<QueueRecord>> {
+    return this.#catalogue.create(queue, settings, state);
+  }
+
+  async checkCreatable(queues: readonly string[]): Promise<readonly CreationObstacle[]> {
+    return this.#catalogue.checkCreatable(queues);
   }
 
   patchQueue(queue: string, patch: SettingsPatch): Promise<Result<QueueRecord>> {

@@ -1,12 +1,29 @@
 /** The methods the catalogue of one project and location answers. */
-import type { QueueRecord, QueueSettings } from "../core/model.ts";
+import type { QueueRecord, QueueSettings, QueueState } from "../core/model.ts";
 import type { SettingsPatch } from "../core/queue-settings.ts";
-import type { Result } from "../core/result.ts";
+import type { DomainError, Result } from "../core/result.ts";
 import type { SigningChange } from "../core/webhook-signing.ts";
 
+export type InitialState = Exclude<QueueState, "DISABLED">;
+
+/** Why a queue cannot be created: what createQueue would answer. */
+export interface CreationObstacle {
+  readonly queue: string;
+  readonly error: DomainError;
+}
+
 export interface RegistryService {
-  /** ALREADY_EXISTS; FAILED_PRECONDITION when the name is tombstoned. */
-  createQueue(queue: string, settings: QueueSettings): Promise<Result<QueueRecord>>;
+  /**
+   * A new queue, RUNNING unless another state is asked for. ALREADY_EXISTS; FAILED_PRECONDITION
+   * when the name is tombstoned; RESOURCE_EXHAUSTED when the location is full.
+   */
+  createQueue(
+    queue: string,
+    settings: QueueSettings,
+    state?: InitialState,
+  ): Promise<Result<QueueRecord>>;
+  /** What would keep these new queues from being created, all of them, as things stand now. */
+  checkCreatable(queues: readonly string[]): Promise<readonly CreationObstacle[]>;
   /**
    * Patches the settings that the patch names, or creates the queue with it (discovery v2
    * queues.patch).

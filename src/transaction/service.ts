@@ -4,6 +4,7 @@
  */
 import type { QueueName } from "../core/model.ts";
 import type { Result } from "../core/result.ts";
+import type { TransactionOutcome } from "../queue/service.ts";
 
 /**
  * Names a transaction. The id is a positive whole number below 2^63 in decimal digits, so that it
@@ -15,7 +16,7 @@ export interface TransactionName {
   readonly id: string;
 }
 
-export type TransactionState = "OPEN" | "COMMITTED" | "ROLLED_BACK";
+export type TransactionState = "OPEN" | TransactionOutcome;
 
 /** A transaction as it is shown. */
 export interface TransactionRecord {
@@ -52,4 +53,13 @@ export interface TransactionService {
   commit(): Promise<Result<TransactionRecord>>;
   /** As commit, the other way; FAILED_PRECONDITION where it was committed. */
   rollback(): Promise<Result<TransactionRecord>>;
+}
+
+/** What a queue that has tasks of a transaction asks its object. */
+export interface CoordinatorService {
+  /**
+   * How it stands. OPEN means that the queue will be told the decision. NOT_FOUND: there is no such
+   * transaction, or all queues have followed its decision long ago; tasks of it are to be dropped.
+   */
+  stateFor(queue: QueueName): Promise<Result<Pick<TransactionRecord, "state" | "expireTimeUs">>>;
 }

@@ -8,10 +8,14 @@ import { ADMIN_METHODS } from "../../src/auth/admin/methods.ts";
 import { ADMIN_PATHS as ADMIN_FACE } from "../../src/auth/admin/routes.ts";
 import { permissionsOf, ROLE_NAMES } from "../../src/auth/iam/roles.ts";
 import { methodsOf, type Table, V1_METHODS } from "../../src/protocol/cloudtasks/methods.ts";
-import { UPLOAD_PERMISSIONS } from "../../src/protocol/cloudtasks/queue-upload.ts";
+import {
+  EXPORT_PERMISSIONS,
+  UPLOAD_PERMISSIONS,
+} from "../../src/protocol/cloudtasks/queue-upload.ts";
 import { v2 } from "../../src/protocol/cloudtasks/v2/dialect.ts";
 import { v2beta2 } from "../../src/protocol/cloudtasks/v2beta2/dialect.ts";
 import { v2beta3 } from "../../src/protocol/cloudtasks/v2beta3/dialect.ts";
+import { ROUTES as EDGETASKS_ROUTES } from "../../src/protocol/edgetasks/routes.ts";
 import { HANDLER_KEYS_PATHS } from "../../src/protocol/handlers/routes.ts";
 import { LEASE, METHODS } from "../../src/protocol/taskqueue/routes.ts";
 import { newProject, type Reply, send, tokenFor } from "./iam-world.ts";
@@ -68,6 +72,13 @@ const TASK_QUEUE: Readonly<Record<string, readonly string[]>> = {
   "task DELETE": ["cloudtasks.tasks.delete"],
 };
 
+const EDGETASKS: Readonly<Record<string, string>> = {
+  "POST transactions": "cloudtasks.tasks.create",
+  "GET transactions/5": "cloudtasks.tasks.create",
+  "POST transactions/5:commit": "cloudtasks.tasks.create",
+  "POST transactions/5:rollback": "cloudtasks.tasks.create",
+};
+
 const ADMIN: Readonly<Record<string, string>> = {
   "accounts GET": "iam.serviceAccounts.list",
   "accounts POST": "iam.serviceAccounts.create",
@@ -122,6 +133,9 @@ const OPEN = [
   "/discovery/v1/apis",
   "/discovery/v1/apis/:name/:version/rest",
   "/token",
+  // Its credential is in the envelope: rpc-permissions.test.ts.
+  "/rpc_http",
+  "/rpc_http/*",
 ];
 /** Whose methods are walked below. */
 const GUARDED = [
@@ -130,6 +144,8 @@ const GUARDED = [
   "/v2beta2/*",
   "/v2beta3/*",
   "/api/queue/update",
+  "/api/queue/export",
+  "/edgetasks/v1/*",
   "/taskqueue/v1beta2/projects/*",
   "/batch",
   "/batch/taskqueue/v1beta2",
@@ -159,6 +175,16 @@ describe("the tables", () => {
     const found = keysOf(METHODS).map(([key, { permissions }]) => [key, permissions]);
     expect(Object.fromEntries(found)).toEqual(TASK_QUEUE);
     expect(LEASE.permissions).toEqual(["cloudtasks.tasks.lease", "cloudtasks.tasks.fullView"]);
+  });
+
+  it("so does every method of edgetasks/v1", () => {
+    const found = EDGETASKS_ROUTES.flatMap(({ path, methods }) =>
+      Object.entries(methods).map(([verb, { permission }]) => [
+        `${verb} ${sampleOf(path)}`,
+        permission,
+      ]),
+    );
+    expect(Object.fromEntries(found)).toEqual(EDGETASKS);
   });
 
   it("so does every method of the admin interface", () => {
@@ -272,6 +298,16 @@ function allRoutes(): readonly Route[] {
       permissions: ["cloudtasks.queues.update"],
     }),
   );
+  const edgeTasks = EDGETASKS_ROUTES.flatMap(({ path, methods }) =>
+    Object.entries(methods).map(
+      ([verb, { permission }]): Route => ({
+        label: `edgetasks ${verb} ${path.source}`,
+        verb,
+        path: (project) => `/edgetasks/v1/${location(project)}/${sampleOf(path)}`,
+        permissions: [permission],
+      }),
+    ),
+  );
   const taskQueue = keysOf(METHODS).map(([key, { permissions }]): Route => {
     const [kind = "", verb = ""] = key.split(" ");
     return taskQueueRoute(kind, verb, permissions);
@@ -280,6 +316,7 @@ function allRoutes(): readonly Route[] {
     ...cloudTasks,
     ...admin,
     ...signing,
+    ...edgeTasks,
     ...taskQueue,
     taskQueueRoute("lease", "POST", LEASE.permissions),
     {
@@ -288,7 +325,21 @@ function allRoutes(): readonly Route[] {
       path: (project) => `/api/queue/update?appId=${project}`,
       permissions: UPLOAD_PERMISSIONS,
     },
+    {
+      label: "queue.yaml's export",
+      verb: "GET",
+      path: (project) => `/api/queue/export?appId=${project}`,
+      permissions: EXPORT_PERMISSIONS,
+    },
   ];
+}
+
+/** A path that the pattern matches; nothing is there. */
+function sampleOf({ source }: RegExp): string {
+  return source
+    .replace(/^\^|\$$/g, "")
+    .replaceAll("\\/", "/")
+    .replaceAll("([^/:]*)", "5");
 }
 
 function taskQueueRoute(kind: string, verb: string, permissions: readonly string[]): Route {

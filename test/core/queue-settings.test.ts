@@ -643,3 +643,50 @@ describe("whatever is given", () => {
     );
   });
 });
+
+describe("the acl of a pull queue", () => {
+  const acl = { userEmails: ["a@b.c"], writerEmails: ["d@e.f", "g@h.i"] };
+  const pull = created({ type: "PULL", acl });
+
+  it("is kept, each email once, and none when it names nobody", () => {
+    expect(pull.acl).toEqual(acl);
+    const twice = { userEmails: ["a@b.c", "a@b.c"], writerEmails: [] };
+    expect(created({ type: "PULL", acl: twice }).acl).toEqual({ ...twice, userEmails: ["a@b.c"] });
+    const nobody = { userEmails: [], writerEmails: [] };
+    expect(created({ type: "PULL", acl: nobody })).toEqual(created({ type: "PULL" }));
+  });
+
+  it("is changed by its path, and by nothing that does not name it", () => {
+    const other = { userEmails: [], writerEmails: ["x@y.z"] };
+    expect(patched(pull, { input: { acl: other }, paths: ["acl"] }).acl).toEqual(other);
+    expect(patched(pull, { input: {}, paths: ["acl"] }).acl).toBe(undefined);
+    expect(patched(pull, { input: { retryConfig: { maxAttempts: 3 } } }).acl).toEqual(acl);
+    expect(patched(pull, { input: { acl: other } }).acl).toEqual(other);
+    expect(patched(pull, { input: {}, paths: ["retryConfig"] }).acl).toEqual(acl);
+  });
+
+  it.each([
+    [{ type: "PUSH", acl }, "Queue.acl can be set for a pull queue only."],
+    [
+      { type: "PULL", acl: { userEmails: ["a b"], writerEmails: [] } },
+      "Queue.acl.userEmails must be emails of at most 320 characters.",
+    ],
+    [
+      { type: "PULL", acl: { userEmails: [], writerEmails: [""] } },
+      "Queue.acl.writerEmails must be emails of at most 320 characters.",
+    ],
+    [
+      { type: "PULL", acl: { userEmails: ["x".repeat(321)], writerEmails: [] } },
+      "Queue.acl.userEmails must be emails of at most 320 characters.",
+    ],
+    [
+      {
+        type: "PULL",
+        acl: { userEmails: Array.from({ length: 501 }, (_, n) => `u${n}`), writerEmails: [] },
+      },
+      "Queue.acl.userEmails must be no more than 500 emails.",
+    ],
+  ] as const)("is refused: %j", (input, message) => {
+    expect(refusal(createSettings(input, CONFIG))).toBe(message);
+  });
+});

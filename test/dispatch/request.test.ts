@@ -113,6 +113,7 @@ describe("a first attempt", () => {
         "X-AppEngine-TaskRetryCount: 0",
         "X-AppEngine-TaskExecutionCount: 0",
         "X-AppEngine-TaskETA: 1234567890.123456",
+        "X-AppEngine-User-IP: 0.1.0.2",
         "",
         "hello",
       ],

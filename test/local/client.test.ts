@@ -313,6 +313,7 @@ describe("webhooks", () => {
       "x-appengine-taskexecutioncount": "0",
       "x-appengine-tasketa": eta.toFixed(6),
       ...SIGNED,
+      "x-appengine-user-ip": "0.1.0.2",
     });
   });
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { parseCommand, type ServerOptions } from "../../src/local/options.ts";
 
-const LOCAL = { TARGET_ALLOW: "*", MAX_ATTEMPT_SECONDS: "1800" };
+const LOCAL = { TARGET_ALLOW: "*", MAX_ATTEMPT_SECONDS: "1800", APP_PROJECT: "my-project" };
 const OPEN = { ...LOCAL, OPEN_MODE: "loopback", ISSUER: "http://127.0.0.1:8787" };
 
 function options(args: string[], environment = {}): ServerOptions {
@@ -29,6 +29,7 @@ describe("accepted", () => {
     [["--host", "::1"], { host: "::1" }],
     [["--host", "[::1]"], { host: "::1" }],
     [["--data", "some/where"], { dataFolder: "some/where" }],
+    [["--queues", "queue.yaml"], { queueFile: "queue.yaml" }],
   ])("%j", (args, expected) => {
     expect(options(args)).toMatchObject(expected);
   });
@@ -36,6 +37,7 @@ describe("accepted", () => {
   test.each([
     [["--queue-tombstone", "0"], { QUEUE_TOMBSTONE_SECONDS: "0" }],
     [["--app-engine-url", "http://localhost:8080"], { APP_ENGINE_URL: "http://localhost:8080" }],
+    [["--project", "shop"], { APP_PROJECT: "shop" }],
     [["--var", "TASK_TOMBSTONE_SECONDS=5"], { TASK_TOMBSTONE_SECONDS: "5" }],
     [["--var", "A=", "--var", "B=x=y"], { A: "", B: "x=y" }],
     [["--var", "TARGET_ALLOW=example.com"], { TARGET_ALLOW: "example.com" }],
@@ -78,6 +80,8 @@ describe("refused", () => {
     [["--host", ""], '--host must be a host name or an address, not ""'],
     [["--host", "a b"], '--host must be a host name or an address, not "a b"'],
     [["--data", ""], "--data must name a folder"],
+    [["--queues", ""], "--queues must name a file"],
+    [["--project", "a/b"], '--project must be a project\'s id, not "a/b"'],
     [["--queue-tombstone", "7d"], '--queue-tombstone must be a whole number of seconds, not "7d"'],
     [
       ["--app-engine-url", "localhost:8080"],

@@ -1,16 +1,7 @@
 /** A queue.yaml uploaded: what it makes of queues, as seen through the interface. */
 import { describe, expect, it, test } from "vitest";
+import { project, upload } from "./queue-files.ts";
 import { ok, refusal, send } from "./rest.ts";
-
-/** A project of this test's own, and its queues' place: APP_LOCATION is not set here. */
-function project() {
-  const id = `app-${crypto.randomUUID().slice(0, 8)}`;
-  return { id, location: `projects/${id}/locations/us-central1` };
-}
-
-function upload(id: string, body: string | object, contentType = "application/x-yaml") {
-  return send("POST", `/api/queue/update?appId=${id}`, body, { "content-type": contentType });
-}
 
 const FILE = `
 queue:
@@ -170,7 +161,7 @@ describe("nothing is changed", () => {
     [
       "by settings that cannot be",
       `${FILE}- name: there\n  rate: 1/s\n  retry_parameters:\n    min_backoff_seconds: 1e12\n`,
-      /line 17: queue\[2\] is not possible: RetryConfig\.minBackoff must be/,
+      /line 20: queue\[2\]\.retry_parameters\.min_backoff_seconds must be at most/,
     ],
   ])("%s", async (_what, file, message) => {
     const { id, location } = project();
@@ -209,7 +200,8 @@ describe("nothing is changed", () => {
       refusal(
         400,
         "FAILED_PRECONDITION",
-        'Queue "gone": The queue cannot be created because a queue with this name existed too recently.',
+        'queue.yaml line 4: queue[1].name "gone": The queue cannot be created because a queue with this name existed too recently.',
+        [expect.anything()],
       ),
     );
     const queue = await ok("GET", `/v2/${location}/queues/there`);

@@ -596,7 +596,7 @@ it("tables of the first version are brought up to date, with what is in them", (
     for (const table of ["task", "payload", "claim", "tombstone", "pace", "operation"]) {
       rig.sql.exec(`DROP TABLE ${table}`);
     }
-    for (const table of ["lease_batch", "tally"]) rig.sql.exec(`DROP TABLE ${table}`);
+    for (const table of ["lease_batch", "tally", "pending"]) rig.sql.exec(`DROP TABLE ${table}`);
     const [queue] = [...rig.sql.exec("SELECT * FROM queue").raw()];
     rig.sql.exec("DROP TABLE queue");
     rig.sql.exec(MIGRATIONS[0]!);

@@ -184,13 +184,14 @@ describe("recent leases and attempts", () => {
         tasksCount: 2,
         oldestScheduleTimeUs: NOW,
         executedLastMinute: 2,
+        executedLastHour: 2,
         concurrentDispatches: 1,
         effectiveRate: 100_000,
         leasedLastMinute: 0,
         leasedLastHour: 0,
       });
       rig.advance(MINUTE);
-      expect(stats(rig).executedLastMinute).toBe(0);
+      expect(stats(rig)).toMatchObject({ executedLastMinute: 0, executedLastHour: 2 });
     }));
 
   it("the rate told is the one in force", () =>

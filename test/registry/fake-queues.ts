@@ -57,9 +57,9 @@ export class FakeQueues {
       });
     const admin: Pick<QueueAdmin, AdminMethod> = {
       getQueue: () => change("getQueue", (record) => record),
-      configure: ({ settings }) =>
+      configure: ({ settings }, paused = false) =>
         this.#call(queue, "configure", () => {
-          const state = this.existing.get(queue)?.state ?? "RUNNING";
+          const state = paused ? "PAUSED" : (this.existing.get(queue)?.state ?? "RUNNING");
           return ok(this.#keep(queue, { name, settings, state }));
         }),
       updateSettings: (settings) => change("updateSettings", (record) => ({ ...record, settings })),

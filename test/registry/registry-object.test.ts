@@ -80,6 +80,38 @@ describe("creating a queue", () => {
     expect((await registry.run((object) => object.createQueue("a", SETTINGS))).ok).toBe(true);
   });
 
+  it("can be of a paused one, which is paused by the same call", async () => {
+    const registry = await setup();
+    const paused = { ...registry.record("a"), state: "PAUSED" };
+    const result = await registry.run((object) => object.createQueue("a", SETTINGS, "PAUSED"));
+    expect(result).toEqual({ ok: true, value: paused });
+    expect(registry.queues.existing.get("a")).toEqual(paused);
+    expect(registry.queues.calls.map(({ method }) => method)).toEqual(["configure"]);
+  });
+
+  it("of a paused one that was cut off is finished as a paused one", async () => {
+    const registry = await setup();
+    registry.queues.fate = () => "before";
+    const first = await registry.run((object) => object.createQueue("a", SETTINGS, "PAUSED"));
+    expect(first).toMatchObject({ ok: false, error: { code: "UNAVAILABLE" } });
+    registry.queues.fate = () => "works";
+    expect(await registry.names()).toEqual(["a"]);
+    expect(registry.queues.existing.get("a")?.state).toBe("PAUSED");
+  });
+
+  it("can be asked about before", async () => {
+    const registry = await setup("here", "gone");
+    await registry.run((object) => object.deleteQueue("gone"));
+    const ask = () => registry.run((object) => object.checkCreatable(["new", "here", "gone"]));
+    expect(await ask()).toEqual([
+      { queue: "here", error: EXISTS.error },
+      { queue: "gone", error: TOO_RECENT.error },
+    ]);
+    registry.advance(WEEK_SECONDS);
+    expect(await ask()).toEqual([{ queue: "here", error: EXISTS.error }]);
+    expect(registry.queues.calls.map(({ method }) => method)).toEqual(["destroy"]);
+  });
+
   it("is refused past the number of queues a location can have", async () => {
     const registry = await setup("a");
     await registry.run((_, { storage }) => {
@@ -91,6 +123,10 @@ describe("creating a queue", () => {
       );
     });
     const refusal = await registry.run((object) => object.createQueue("b", SETTINGS));
+    expect(await registry.run((object) => object.checkCreatable(["b", "c"]))).toMatchObject([
+      { queue: "b", error: { code: "RESOURCE_EXHAUSTED" } },
+      { queue: "c", error: { code: "RESOURCE_EXHAUSTED" } },
+    ]);
     expect(refusal).toEqual({
       ok: false,
       error: {

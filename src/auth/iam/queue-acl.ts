@@ -4,19 +4,13 @@
  * `writer_email` may insert. It is asked only when policies have said no, and believed for as long
  * as they are.
  */
-import type { QueueName, QueueSettings } from "../../core/model.ts";
+import type { QueueAcl, QueueName, QueueSettings } from "../../core/model.ts";
 import { queuePath } from "../../core/names.ts";
 import type { Env } from "../../env.ts";
 import { queueStub } from "../../stubs.ts";
 import type { Grant } from "./evaluate.ts";
 import { permissionsOf } from "./roles.ts";
 import { ShortMemory } from "./short-memory.ts";
-
-/** Emails of users or service accounts. */
-export interface QueueAcl {
-  readonly userEmails: readonly string[];
-  readonly writerEmails: readonly string[];
-}
 
 const USER: ReadonlySet<string> = permissionsOf("roles/cloudtasks.dequeuer") ?? new Set();
 const WRITER: ReadonlySet<string> = new Set(["cloudtasks.tasks.create"]);
@@ -56,7 +50,7 @@ export async function aclGrantsFor(
   return grants;
 }
 
-function grantsOfSettings(settings: QueueSettings & { readonly acl?: QueueAcl }): readonly Grant[] {
+function grantsOfSettings(settings: QueueSettings): readonly Grant[] {
   const { type, acl } = settings;
   return type === "PULL" && acl !== undefined ? grantsOfAcl(acl) : [];
 }

@@ -32,6 +32,7 @@ import { readPageSize } from "./query.ts";
 import { batchDeleteSchema } from "./requests.ts";
 import { draftTask, explainMismatch, type TaskDraft } from "./task-draft.ts";
 import { createdTask, draftContext, tokenOf } from "./tasks.ts";
+import { createAllInTransaction } from "./transactional.ts";
 import { writeEnum, writeTimestamp } from "./wire.ts";
 
 /** Requests in a batch, at most (limits.md §4). */
@@ -50,7 +51,7 @@ export async function batchCreateTasks(call: Call): Answer {
   const input = call.dialect.readBatchCreate(json.value);
   if (!input.ok) return input;
   const { parent, requests, requestId } = input.value;
-  const key = requestKey("batchCreate", requestId);
+  const key = requestKey("batchCreate", requestId, call.transaction?.id);
   const problem =
     checkBatch(requests.length, MAX_CREATES, "requests", requestId) ??
     checkParents([parent, ...requests.map((request) => request.parent)], call);
@@ -67,10 +68,12 @@ export async function batchCreateTasks(call: Call): Answer {
       draftTask(task, draftContext(call, `requests[${index}].task`)),
     ),
   );
-  const valid = drafts.flatMap((draft) => (draft.ok ? [draft.value] : []));
-  const results = await queueStub(call.env, call.resource).createTasks(
-    valid.map(({ spec }) => spec),
-  );
+  const results =
+    call.transaction === undefined
+      ? await queueStub(call.env, call.resource).createTasks(
+          drafts.flatMap((draft) => (draft.ok ? [draft.value.spec] : [])),
+        )
+      : await createAllInTransaction(call, call.transaction, drafts);
   if (!results.ok) return results;
   return finish(call, key, creationOf(drafts, results.value, requests));
 }
@@ -209,8 +212,16 @@ export function checkParents(
  * What an operation is found by when its request is repeated. A request is one of a method: an id
  * that is used again with the other method is not a repeat, whose work would silently not be done.
  */
-function requestKey(kind: OperationRecord["kind"], requestId: string): string | undefined {
-  return requestId === "" ? undefined : `${kind}:${requestId}`;
+function requestKey(
+  kind: OperationRecord["kind"],
+  requestId: string,
+  transaction?: string,
+): string | undefined {
+  if (requestId === "") return undefined;
+  // What was added to one transaction is not there for another.
+  return transaction === undefined
+    ? `${kind}:${requestId}`
+    : `${kind} in ${transaction}:${requestId}`;
 }
 
 /** The operation that an earlier call of this request made, if there was one. */

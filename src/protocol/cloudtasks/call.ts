@@ -5,6 +5,7 @@ import type { DeploymentConfig } from "../../core/config.ts";
 import type { AuthorizationToken } from "../../core/model.ts";
 import type { DomainError, Result } from "../../core/result.ts";
 import type { Env } from "../../env.ts";
+import type { TransactionName } from "../../transaction/service.ts";
 import type { Dialect, Style, View } from "./dialect.ts";
 import type { Query } from "./query.ts";
 import type { Resource } from "./resource.ts";
@@ -18,6 +19,8 @@ export interface Call {
   /** What the path names; its parts have been checked. */
   readonly resource: Resource;
   readonly query: Query;
+  /** The transaction that its tasks are to be of. */
+  readonly transaction: TransactionName | undefined;
   /** When the request came. */
   readonly nowUs: number;
   /** The clock, milliseconds, for a method that waits. */

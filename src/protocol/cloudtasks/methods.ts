@@ -60,6 +60,8 @@ export interface Method {
   readonly run: (call: Call) => Answer;
   /** The fields it reads from the query. */
   readonly params?: readonly string[];
+  /** It creates tasks, which may be of a transaction (transactions.ts). */
+  readonly canTakePart?: boolean;
   /** It honours a preference to wait, and the answer says so. */
   readonly canWait?: boolean;
   /** Its refusals of bad names are those of a parent, not of a subject. */
@@ -182,6 +184,7 @@ const METHODS: Table = {
       name: "CreateTask",
       permission: "cloudtasks.tasks.create",
       run: createTask,
+      canTakePart: true,
       isQueueParent: true,
     },
     "POST:buffer": {
@@ -194,6 +197,7 @@ const METHODS: Table = {
       name: "BatchCreateTasks",
       permission: "cloudtasks.tasks.create",
       run: batchCreateTasks,
+      canTakePart: true,
       isQueueParent: true,
     },
     "POST:batchDelete": {

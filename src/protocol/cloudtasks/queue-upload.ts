@@ -1,18 +1,31 @@
 /**
- * `POST /api/queue/update?appId=P`: makes the queues of a project what a queue.yaml says (discovery
- * v2beta2 UploadQueueYaml), as `gcloud app deploy queue.yaml` does. The body is the file, or an
- * HttpBody message with it.
+ * Queue files: the queues of a project made what a queue.yaml or queue.xml says, as `gcloud app
+ * deploy queue.yaml` does, and written as such a file.
+ *
+ * `POST /api/queue/update?appId=P` (discovery v2beta2 UploadQueueYaml). The body is the file, or an
+ * HttpBody message with it; one that begins with `<` is a queue.xml.
  *
  *  - The queues are those of the deployment's APP_LOCATION: an app has one location, never named.
- *  - Queues of the file are changed, or created where there are none. A rate of 0 pauses a queue;
- *    any other resumes it, unless the file says `resume_paused_queues: false`.
+ *    Without `appId` they are APP_PROJECT's.
+ *  - Queues of the file are changed, or created where there are none, then with task names taken
+ *    for 9 days and tasks kept for 10 years. A rate of 0 pauses a queue, and a new one is paused
+ *    from its first moment; any other resumes it, unless the file says
+ *    `resume_paused_queues: false`.
  *  - Other queues of the location are paused, but for the one called `default`.
- *  - `acl`, `total_storage_limit` and `application` are checked and have no effect.
+ *  - `total_storage_limit` and `application` are checked and have no effect: storage is not limited,
+ *    and the project is the request's.
+ *  - `dryRun=true` changes nothing and answers the plan, or the same error: `{"plan": [{"queue",
+ *    "actions": ["create" | "update" | "pause" | "resume", ...] or ["unchanged"], "changes":
+ *    [{"element", "from", "to"}]}, ...]}`, values as the file has them, null where there is none.
  *
- * Everything that can be checked is, before anything is done: a file with a mistake changes
- * nothing. What only the catalogue can refuse (the name of a queue that was just deleted) ends the
- * work with the queue's name, before any queue that was there is touched; the upload can be
- * repeated.
+ * Everything that can be checked is, before anything is done: a file with a mistake changes nothing,
+ * and neither does one with a new queue whose name was deleted too recently. What the catalogue
+ * refuses all the same (a name that was taken or deleted in this very moment) ends the work with
+ * the queue's name, before any queue that was there is touched; the upload can be repeated.
+ *
+ * `GET /api/queue/export?appId=P&format=yaml` (or `xml`), an addition: the queues as a file, which
+ * applied again changes nothing. See queue-file/writer.ts for its form; settings that such files
+ * have no words for are named in comments.
  */
 import type { Context } from "hono";
 import type { Access } from "../../auth/iam/access.ts";
@@ -20,15 +33,16 @@ import { locationResource } from "../../auth/iam/resource.ts";
 import type { Permission } from "../../auth/iam/roles.ts";
 import { type DeploymentConfig, readConfig } from "../../core/config.ts";
 import type { QueueRecord } from "../../core/model.ts";
-import { isProjectId } from "../../core/names.ts";
-import { createSettingsFromPatch, patchSettings } from "../../core/queue-settings.ts";
-import { fail, ok, type Result } from "../../core/result.ts";
+import { isProjectId, type LocationName, locationPath } from "../../core/names.ts";
+import { createSettingsFromPatch } from "../../core/queue-settings.ts";
+import { assert, type DomainError, fail, ok, type Result } from "../../core/result.ts";
 import type { Env } from "../../env.ts";
+import type { Step } from "../../queue-file/plan.ts";
+import type { FileFormat } from "../../queue-file/queue-file.ts";
+import type { Problem } from "../../queue-file/reader.ts";
+import { creationOf, updateOf } from "../../queue-file/settings.ts";
 import type { RegistryService } from "../../registry/service.ts";
 import { registryStub } from "../../stubs.ts";
-import type { QueueEntry, QueueFile } from "../queue-yaml/queue-file.ts";
-import { creationOf, isExempt, isPausing, updateOf } from "../queue-yaml/settings.ts";
-import type { Problem } from "../queue-yaml/yaml-reader.ts";
 import { parseJson, readBody } from "./body.ts";
 import { badRequest, echo, errorResponse, invalidField, JSON_TYPE } from "./errors.ts";
 import { readMessage } from "./message.ts";
@@ -36,7 +50,7 @@ import { readQuery } from "./query.ts";
 import { httpBodySchema } from "./requests.ts";
 
 /** Longest file, in bytes; a hundred queues take some tens of thousands. */
-const MAX_FILE_SIZE = 1024 * 1024;
+const MAX_FILE_SIZE = 256 * 1024;
 /** Problems of a file that an error tells. */
 const MAX_PROBLEMS = 50;
 
@@ -48,47 +62,130 @@ export const UPLOAD_PERMISSIONS = [
   "cloudtasks.queues.resume",
 ] as const satisfies readonly Permission[];
 
-/** Answers the upload; any other verb is refused. */
-export async function uploadQueueYaml(
-  context: Context<{ Bindings: Env }>,
+/** An export shows every queue of a location whole. */
+export const EXPORT_PERMISSIONS = [
+  "cloudtasks.queues.list",
+  "cloudtasks.queues.get",
+] as const satisfies readonly Permission[];
+
+async function refusalOf(
   access: Access,
-): Promise<Response> {
-  const { req, env } = context;
-  if (req.method !== "POST") {
-    const error = fail("UNIMPLEMENTED", `The method ${req.method} is not allowed for this path.`);
-    return errorResponse(error.error, 405, { allow: "POST, OPTIONS" });
+  permissions: readonly Permission[],
+  place: LocationName,
+): Promise<DomainError | undefined> {
+  for (const permission of permissions) {
+    const refusal = await access.require(permission, locationResource(place));
+    if (refusal !== undefined) return refusal;
   }
-  const result = await upload(req.raw, env, access);
-  return result.ok
-    ? new Response("{}", { headers: { "content-type": JSON_TYPE } })
-    : errorResponse(result.error);
+  return undefined;
 }
 
-async function upload(request: Request, env: Env, access: Access): Promise<Result<null>> {
-  const config = readConfig(env);
-  const query = readQuery(new URL(request.url).search.slice(1), ["appId"]);
+type Handled = Context<{ Bindings: Env }>;
+
+/** Answers the upload; any other verb is refused. */
+export async function uploadQueueFile({ req, env }: Handled, access: Access): Promise<Response> {
+  if (req.method !== "POST") return notAllowed(req.method, "POST, OPTIONS");
+  const result = await upload(req.raw, env, access);
+  if (!result.ok) return errorResponse(result.error);
+  return new Response(JSON.stringify(result.value), { headers: { "content-type": JSON_TYPE } });
+}
+
+/** Answers the export; any other verb is refused. */
+export async function exportQueueFile({ req, env }: Handled, access: Access): Promise<Response> {
+  if (req.method !== "GET" && req.method !== "HEAD") {
+    return notAllowed(req.method, "GET, HEAD, OPTIONS");
+  }
+  const result = await exportFile(req.raw, env, access);
+  if (!result.ok) return errorResponse(result.error);
+  const { text, format } = result.value;
+  return new Response(text, {
+    headers: { "content-type": `application/${format}; charset=utf-8` },
+  });
+}
+
+function notAllowed(method: string, allow: string): Response {
+  if (method === "OPTIONS") return new Response(null, { status: 204, headers: { allow } });
+  const { error } = fail("UNIMPLEMENTED", `The method ${method} is not allowed for this path.`);
+  return errorResponse(error, 405, { allow });
+}
+
+/** Query of both, besides the one's own parameter. */
+interface Target {
+  readonly place: LocationName;
+  readonly own: string | undefined;
+}
+
+function readTarget(request: Request, config: DeploymentConfig, own: string): Result<Target> {
+  const query = readQuery(new URL(request.url).search.slice(1), ["appId", own]);
   if (!query.ok) return query;
+  const { values } = query.value;
   // `s~` and the like were part of an app's id; of a project's they are not.
-  const project = (query.value.values.get("appId") ?? "").replace(/^[a-z]~/, "");
+  const project = (values.get("appId") ?? config.appProject ?? "").replace(/^[a-z]~/, "");
   if (!isProjectId(project)) return invalidField("app_id", "appId is required: a project's id.");
-  const home = { project, location: config.appLocation };
-  for (const permission of UPLOAD_PERMISSIONS) {
-    const error = await access.require(permission, locationResource(home));
-    if (error !== undefined) return { ok: false, error };
+  return ok({ place: { project, location: config.appLocation }, own: values.get(own) });
+}
+
+// ---- Upload ----------------------------------------------------------------------------------
+
+async function upload(request: Request, env: Env, access: Access): Promise<Result<object>> {
+  const config = readConfig(env);
+  const target = readTarget(request, config, "dryRun");
+  if (!target.ok) return target;
+  const { place, own: dryRun = "false" } = target.value;
+  const refusal = await refusalOf(access, UPLOAD_PERMISSIONS, place);
+  if (refusal !== undefined) return { ok: false, error: refusal };
+  if (dryRun !== "true" && dryRun !== "false") {
+    return invalidField("dry_run", "dryRun must be true or false.");
   }
   const text = await readFileText(request);
   if (!text.ok) return text;
+  const registry = registryStub(env, place);
+  const steps = await planOf(text.value, registry, config);
+  if (!steps.ok) return steps;
+  return dryRun === "true" ? ok(writePlan(steps.value)) : apply(steps.value, registry, config);
+}
 
-  // Loaded when it is needed: hardly any isolate ever reads YAML.
-  const { parseQueueYaml } = await import("../queue-yaml/queue-file.ts");
-  const parsed = parseQueueYaml(text.value, config);
-  if (!parsed.ok) return refuse(parsed.problems);
-  const registry = registryStub(env, home);
-  const present = await readQueues(registry);
-  const problems = parsed.file.queues.flatMap(
-    (entry) => problemOf(entry, present.get(entry.name), config) ?? [],
+/** What the file asks for, once nothing is known to stand against it. */
+async function planOf(
+  text: string,
+  registry: RegistryService,
+  config: DeploymentConfig,
+): Promise<Result<readonly Step[]>> {
+  // Loaded when they are needed: hardly any isolate ever reads a queue file.
+  const { formatOf, parseQueueFile } = await import("../../queue-file/queue-file.ts");
+  const { makePlan } = await import("../../queue-file/plan.ts");
+  const format = formatOf(text);
+  const parsed = parseQueueFile(text, config);
+  if (!parsed.ok) return refuse(parsed.problems, format);
+  const plan = makePlan(parsed.file, await readQueues(registry), config);
+  if (!plan.ok) return refuse(plan.problems, format);
+  const obstacles = await obstaclesOf(plan.steps, registry, format);
+  return obstacles ?? ok(plan.steps);
+}
+
+/** New queues that the catalogue would refuse. */
+async function obstaclesOf(
+  steps: readonly Step[],
+  registry: RegistryService,
+  format: FileFormat,
+): Promise<Result<never> | undefined> {
+  const entries = steps.flatMap(({ actions, entry }) =>
+    actions.includes("create") && entry !== undefined ? [entry] : [],
   );
-  return problems.length > 0 ? refuse(problems) : apply(parsed.file, present, registry, config);
+  if (entries.length === 0) return undefined;
+  const obstacles = await registry.checkCreatable(entries.map(({ name }) => name));
+  const [first] = obstacles;
+  if (first === undefined) return undefined;
+  const problems = obstacles.flatMap(({ queue, error }) =>
+    entries
+      .filter(({ name }) => name === queue)
+      .map(({ line, path }) => ({
+        line,
+        element: `${path}.name`,
+        message: `"${queue}": ${error.message}`,
+      })),
+  );
+  return refuse(problems, format, first.error.code);
 }
 
 async function readFileText(request: Request): Promise<Result<string>> {
@@ -116,16 +213,18 @@ function unwrap(bytes: Uint8Array): Result<Uint8Array> {
 }
 
 /** One error for all that is wrong with a file. */
-function refuse(problems: readonly Problem[]): Result<never> {
+function refuse(
+  problems: readonly Problem[],
+  format: FileFormat,
+  code: DomainError["code"] = "INVALID_ARGUMENT",
+): Result<never> {
   const told = problems.slice(0, MAX_PROBLEMS).map(({ line, element, message }) => ({
     field: element === "" ? "http_body" : element,
-    description: `queue.yaml line ${line}: ${element === "" ? "" : `${element} `}${message}`,
+    description: `queue.${format} line ${line}: ${element === "" ? "" : `${element} `}${message}`,
   }));
   const more = problems.length - told.length;
   const text = told.map(({ description }) => description).join("\n");
-  return fail("INVALID_ARGUMENT", more > 0 ? `${text}\n(and ${more} more)` : text, [
-    badRequest(told),
-  ]);
+  return fail(code, more > 0 ? `${text}\n(and ${more} more)` : text, [badRequest(told)]);
 }
 
 /** All queues of the location, by name. */
@@ -140,71 +239,74 @@ async function readQueues(registry: RegistryService): Promise<ReadonlyMap<string
   }
 }
 
-/** What keeps an entry from being applied. */
-function problemOf(
-  entry: QueueEntry,
-  present: QueueRecord | undefined,
-  config: DeploymentConfig,
-): Problem | undefined {
-  const { line, path } = entry;
-  if (present !== undefined && present.settings.type.toLowerCase() !== entry.mode) {
-    const type = present.settings.type.toLowerCase();
-    const message = `cannot be changed: the queue "${entry.name}" is a ${type} queue.`;
-    return { line, element: `${path}.mode`, message };
-  }
-  const settings =
-    present === undefined
-      ? createSettingsFromPatch(creationOf(entry), config)
-      : patchSettings(present.settings, updateOf(entry), config);
-  return settings.ok
-    ? undefined
-    : { line, element: path, message: `is not possible: ${settings.error.message}` };
+function writePlan(steps: readonly Step[]): object {
+  const plan = steps.map(({ queue, actions, changes }) => ({
+    queue,
+    actions: actions.length === 0 ? ["unchanged"] : actions,
+    changes,
+  }));
+  return { plan };
 }
 
-/** Creates first: only that can still be refused. */
 async function apply(
-  file: QueueFile,
-  present: ReadonlyMap<string, QueueRecord>,
+  steps: readonly Step[],
   registry: RegistryService,
   config: DeploymentConfig,
-): Promise<Result<null>> {
-  const isNew = ({ name }: QueueEntry) => !present.has(name);
-  for (const entry of file.queues.filter(isNew)) {
+): Promise<Result<object>> {
+  for (const step of steps) {
+    const done = await carryOut(step, registry, config);
+    if (!done.ok) return inQueue(step.queue, done);
+  }
+  return ok({});
+}
+
+async function carryOut(
+  { queue, actions, entry }: Step,
+  registry: RegistryService,
+  config: DeploymentConfig,
+): Promise<Result<unknown>> {
+  let result: Result<unknown> = ok(null);
+  if (entry !== undefined && actions.includes("create")) {
     const settings = createSettingsFromPatch(creationOf(entry), config);
     if (!settings.ok) return settings;
-    const created = await registry.createQueue(entry.name, settings.value);
-    if (!created.ok) return inQueue(entry.name, created);
-    if (!isPausing(entry)) continue;
-    const paused = await registry.pauseQueue(entry.name);
-    if (!paused.ok) return inQueue(entry.name, paused);
+    const state = actions.includes("pause") ? "PAUSED" : "RUNNING";
+    return registry.createQueue(queue, settings.value, state);
   }
-  for (const entry of file.queues.filter((entry) => !isNew(entry))) {
-    const done = await update(entry, file, registry);
-    if (!done.ok) return inQueue(entry.name, done);
+  // Paused before it is changed and resumed after, so that no attempt sees what was not asked for.
+  if (actions.includes("pause")) result = await registry.pauseQueue(queue);
+  // Somebody deleted a queue that the file does not name: it cannot be quieter.
+  if (!result.ok)
+    return entry === undefined && result.error.code === "NOT_FOUND" ? ok(null) : result;
+  if (entry !== undefined && actions.includes("update")) {
+    result = await registry.patchQueue(queue, updateOf(entry));
   }
-  const named = new Set(file.queues.map(({ name }) => name));
-  for (const [name, { state }] of present) {
-    if (named.has(name) || isExempt(name) || state !== "RUNNING") continue;
-    const paused = await registry.pauseQueue(name);
-    if (!paused.ok && paused.error.code !== "NOT_FOUND") return inQueue(name, paused);
-  }
-  return ok(null);
+  return result.ok && actions.includes("resume") ? registry.resumeQueue(queue) : result;
 }
 
-async function update(
-  entry: QueueEntry,
-  { resumePausedQueues }: QueueFile,
-  registry: RegistryService,
-): Promise<Result<QueueRecord>> {
-  const queue = await registry.patchQueue(entry.name, updateOf(entry));
-  if (!queue.ok) return queue;
-  const isRunning = queue.value.state === "RUNNING";
-  if (isPausing(entry)) return isRunning ? registry.pauseQueue(entry.name) : queue;
-  return isRunning || !resumePausedQueues ? queue : registry.resumeQueue(entry.name);
-}
-
-function inQueue(name: string, failure: Result<unknown>): Result<null> {
-  if (failure.ok) return ok(null);
+function inQueue(name: string, failure: Result<unknown>): Result<never> {
+  assert(!failure.ok, "only a failure is told");
   const { code, message } = failure.error;
   return fail(code, `Queue "${echo(name)}": ${message}`);
+}
+
+// ---- Export ----------------------------------------------------------------------------------
+
+async function exportFile(
+  request: Request,
+  env: Env,
+  access: Access,
+): Promise<Result<{ readonly text: string; readonly format: FileFormat }>> {
+  const config = readConfig(env);
+  const target = readTarget(request, config, "format");
+  if (!target.ok) return target;
+  const { place, own: format = "yaml" } = target.value;
+  const refusal = await refusalOf(access, EXPORT_PERMISSIONS, place);
+  if (refusal !== undefined) return { ok: false, error: refusal };
+  if (format !== "yaml" && format !== "xml") {
+    return invalidField("format", "format must be yaml or xml.");
+  }
+  const queues = await readQueues(registryStub(env, place));
+  const { writeQueueFile } = await import("../../queue-file/writer.ts");
+  const title = `The queues of ${locationPath(place)}.`;
+  return ok({ text: writeQueueFile([...queues.values()], format, title, config), format });
 }

@@ -16,7 +16,6 @@
  *  - `alt=media`, `alt=proto` and `callback` (JSONP) are not served; `prettyPrint` changes nothing.
  *  - Whether a project exists is not known here: only its form is checked. So it is with a service
  *    account where the caller is the deployment's owner; of others it must exist.
- *  - The acl of a queue.yaml is checked and not kept.
  *
  * Different by design:
  *  - Targets that the deployment may not call are refused when a task or queue is created.
@@ -32,6 +31,9 @@
  *    lease lasts 1 s at least after truncation. `Prefer: wait=N` makes it wait (waiting-lease.ts).
  *  - v2beta2 has tasks:batchAcknowledge and tasks:batchRenewLease besides (leases.ts).
  *  - Tasks of a pull queue are leased without end unless maxAttempts says otherwise.
+ *  - createTask and tasks:batchCreate take the header X-EdgeTasks-Transaction (transactions.ts): the
+ *    tasks are there once the transaction is committed. A batch is then all or nothing, and its
+ *    first refusal is the answer. Every other method refuses the header.
  *  - An explicit empty tag is a tag of its own, other than none.
  *
  * Quirks of clients that are met on purpose (wire-node-client.md):
@@ -47,6 +49,7 @@ import type { DomainError } from "../../core/result.ts";
 import { fail } from "../../core/result.ts";
 import type { Env } from "../../env.ts";
 import { LazyList } from "../lazy-list.ts";
+import { readTransaction, TRANSACTION_HEADER, transactionRefused } from "../transactions.ts";
 import { waitApplied } from "../waiting-lease.ts";
 import type { Dialect } from "./dialect.ts";
 import { echo, errorResponse, invalidResource, JSON_TYPE, unknownProject } from "./errors.ts";
@@ -107,6 +110,8 @@ async function answer(
     const selection = selectFields({}, fields);
     if (!selection.ok) return errorResponse(selection.error);
   }
+  const transaction = transactionOf(request, method, resource);
+  if (transaction?.ok === false) return errorResponse(transaction.error);
   const result = await method.run({
     env: context.env,
     access,
@@ -115,6 +120,7 @@ async function answer(
     dialect,
     resource,
     query: query.value,
+    transaction: transaction?.value,
     nowUs: Date.now() * 1000,
     nowMs: () => Date.now(),
     ownHost: url.host,
@@ -125,6 +131,13 @@ async function answer(
   // Lists that are written while they are sent are taken whole here: a part is to be picked.
   const selected = selectFields(JSON.parse(JSON.stringify(result.value)), fields);
   return selected.ok ? jsonResponse(selected.value, headers) : errorResponse(selected.error);
+}
+
+/** The transaction that a request names; undefined where it names none. */
+function transactionOf(request: Request, { canTakePart }: Method, resource: Resource) {
+  const value = request.headers.get(TRANSACTION_HEADER);
+  if (value === null) return undefined;
+  return canTakePart === true ? readTransaction(value, resource) : transactionRefused();
 }
 
 function jsonResponse(value: object, more: Readonly<Record<string, string>>): Response {

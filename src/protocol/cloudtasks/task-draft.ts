@@ -276,6 +276,7 @@ export function explainMismatch<T>(
   root: string,
 ): Result<T> {
   if (result.ok || result.error.code !== "INVALID_ARGUMENT") return result;
+  if (result.error.cause !== "WRONG_QUEUE_TYPE") return result;
   const { kind } = meta.target;
   if (spec.queueType === "PULL") {
     return invalidField(

@@ -25,6 +25,7 @@ import {
   type TaskDraft,
   type TaskInput,
 } from "./task-draft.ts";
+import { createInTransaction } from "./transactional.ts";
 
 /** Tasks in a page, at most and by default (limits.md §4). */
 const MAX_TASKS_PER_PAGE = 1000;
@@ -52,7 +53,10 @@ export function tokenOf({ meta: { target } }: TaskDraft): AuthorizationToken | u
 }
 
 async function store(call: Call, draft: TaskDraft, view: View): Answer {
-  const stored = await queueStub(call.env, call.resource).createTask(...partsOf(draft.spec));
+  const stored =
+    call.transaction === undefined
+      ? await queueStub(call.env, call.resource).createTask(...partsOf(draft.spec))
+      : await createInTransaction(call, call.transaction, draft);
   const created = explainMismatch(stored, draft, "task");
   if (!created.ok) return created;
   const task = createdTask(created.value, draft);

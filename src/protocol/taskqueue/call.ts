@@ -4,6 +4,7 @@ import type { DeploymentConfig } from "../../core/config.ts";
 import type { QueueName, TaskRecord } from "../../core/model.ts";
 import type { Result } from "../../core/result.ts";
 import type { Env } from "../../env.ts";
+import type { TransactionName } from "../../transaction/service.ts";
 import type { LazyList } from "../lazy-list.ts";
 import type { Query } from "./query.ts";
 
@@ -18,6 +19,8 @@ export interface Call {
   /** The task in the path; empty where the path names none. */
   readonly taskId: string;
   readonly query: Query;
+  /** The transaction that its task is to be of. */
+  readonly transaction: TransactionName | undefined;
   /** When the request came. */
   readonly nowUs: number;
   /** The clock, milliseconds: for calls that wait. */

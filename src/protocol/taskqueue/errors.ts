@@ -95,6 +95,11 @@ export function invalidParameter(name: string, message: string): Refusal {
   });
 }
 
+/** A header that is not what it must be. */
+export function invalidHeader(name: string, message: string): Refusal {
+  return refuse(message, { location: name, locationType: "header" });
+}
+
 export function missingParameter(name: string): Refusal {
   return refuse(`Required parameter: ${name}`, {
     reason: "required",

@@ -3,9 +3,10 @@
  * way of a request through it.
  *
  * Gaps, against the original service:
- *  - Access lists: `acl` is always empty. Who may do what is said by policies: the role for workers,
- *    roles/cloudtasks.dequeuer, is what a `user_email` of queue.yaml could do, and
- *    roles/cloudtasks.enqueuer what a `writer_email` could.
+ *  - Access lists: `acl` shows `user_email` and `writer_email` of queue.yaml; adminEmails is always
+ *    empty. Besides them policies say who may do what: the role for workers,
+ *    roles/cloudtasks.dequeuer, is what a `user_email` can do, roles/cloudtasks.enqueuer what a
+ *    `writer_email` can.
  *  - `alt` other than json, `callback` (JSONP) and ETags are not served; `prettyPrint` changes
  *    nothing.
  *  - update and patch change the time that a lease has left and nothing else: what their body says
@@ -18,6 +19,8 @@
  *    lease, update and patch refuse those queues.
  *  - More than ten leases a second are answered; the original answered them without tasks.
  *  - `Prefer: wait=N` has a lease wait for tasks (waiting-lease.ts).
+ *  - insert takes the header X-EdgeTasks-Transaction (transactions.ts): the task is there once the
+ *    transaction is committed. Every other method refuses the header.
  *
  * Decided where the sources are silent or differ:
  *  - enqueueTimestamp and leaseTimestamp are microseconds, as in answers recorded from the
@@ -47,10 +50,12 @@ import type { QueueName } from "../../core/model.ts";
 import { type DomainError, fail } from "../../core/result.ts";
 import type { Env } from "../../env.ts";
 import { selectParts } from "../partial-response.ts";
+import { readTransaction, TRANSACTION_HEADER, transactionRefused } from "../transactions.ts";
 import type { Answer, Call, Reply } from "./call.ts";
 import {
   echo,
   errorResponse,
+  invalidHeader,
   invalidParameter,
   JSON_TYPE,
   pathNotFound,
@@ -74,6 +79,8 @@ export interface Method {
   readonly run: (call: Call) => Answer;
   /** The parameters it has in the query. */
   readonly params?: readonly string[];
+  /** It creates a task, which may be of a transaction (transactions.ts). */
+  readonly canTakePart?: boolean;
 }
 
 /** For methods whose answers show payloads: this interface knows no other view. */
@@ -91,7 +98,7 @@ export const METHODS: Readonly<Record<ResourceKind, Readonly<Record<string, Meth
   },
   tasks: {
     GET: { permissions: ["cloudtasks.tasks.list"], run: listTasks },
-    POST: { permissions: ["cloudtasks.tasks.create"], run: insertTask },
+    POST: { permissions: ["cloudtasks.tasks.create"], run: insertTask, canTakePart: true },
   },
   task: {
     GET: { permissions: ["cloudtasks.tasks.get", FULL_VIEW], run: getTask },
@@ -121,21 +128,28 @@ export async function taskQueueFace(
   const problem = nameProblem(resource);
   if (problem !== undefined) return errorResponse(problem.error);
   const config = readConfig(env);
-  const { project, queue, taskId } = resource;
-  const name = { project: projectOf(project), location: config.appLocation, queue };
-  const refusal = access.isTrusted ? undefined : await refusalOf(method, name, access);
+  const { project, taskId } = resource;
+  const queue = {
+    project: projectOf(project),
+    location: config.appLocation,
+    queue: resource.queue,
+  };
+  const refusal = access.isTrusted ? undefined : await refusalOf(method, queue, access);
   if (refusal !== undefined) return errorResponse(refusal);
   const query = readQuery(url.searchParams, method.params ?? []);
   if (!query.ok) return errorResponse(query.error);
   const select = selectorOf(query.value);
   if (select === undefined) return errorResponse(invalidSelection(query.value).error);
 
+  const transaction = transactionOf(request, method, queue);
+  if (transaction?.ok === false) return errorResponse(invalidTransaction(transaction.error).error);
   const answer = await method.run({
     env,
     access,
     config,
     request,
-    queue: name,
+    queue,
+    transaction: transaction?.value,
     project,
     taskId,
     query: query.value,
@@ -160,6 +174,17 @@ async function refusalOf(
     if (refusal !== undefined) return refusal;
   }
   return undefined;
+}
+
+/** The transaction that a request names; undefined where it names none. */
+function transactionOf(request: Request, { canTakePart }: Method, queue: QueueName) {
+  const value = request.headers.get(TRANSACTION_HEADER);
+  if (value === null) return undefined;
+  return canTakePart === true ? readTransaction(value, queue) : transactionRefused();
+}
+
+function invalidTransaction({ message }: DomainError): Refusal {
+  return invalidHeader(TRANSACTION_HEADER, message);
 }
 
 /** `tasks/lease` is a method for POST, and for any other verb a task of that name. */

@@ -23,16 +23,17 @@ export async function getTaskQueue({ env, queue: name, query }: Call): Answer {
 }
 
 /**
- * `maxLeases` is absent where tasks may be leased without end. The lists of the acl are empty: who
- * may call is the deployment's to say, see the head of routes.ts.
+ * `maxLeases` is absent where tasks may be leased without end. Consumers are the file's users,
+ * producers its writers; administrators are the project's, which no queue names.
  */
 function writeQueue({ name, settings }: QueueRecord): object {
   const { maxAttempts } = settings.retryConfig;
+  const { userEmails = [], writerEmails = [] } = settings.acl ?? {};
   return {
     kind: "taskqueues#taskqueue",
     id: name.queue,
     ...(maxAttempts < 0 ? {} : { maxLeases: maxAttempts }),
-    acl: { adminEmails: [], consumerEmails: [], producerEmails: [] },
+    acl: { adminEmails: [], consumerEmails: userEmails, producerEmails: writerEmails },
   };
 }
 

@@ -1,14 +1,15 @@
 /** The methods on tasks. */
-import { partsOf, type TaskRecord } from "../../core/model.ts";
+import { type CreatedTask, partsOf, type TaskRecord, type TaskSpec } from "../../core/model.ts";
 import { ok, type Result } from "../../core/result.ts";
 import type { LeaseSelection } from "../../queue/service.ts";
 import { queueStub } from "../../stubs.ts";
 import { isBatchPart } from "../http-batch.ts";
 import { LazyList } from "../lazy-list.ts";
+import { addOneInTransaction } from "../transactions.ts";
 import { clientOf } from "../waiting-client.ts";
 import { leaseWithWait, readWait, waitApplied } from "../waiting-lease.ts";
 import type { Answer, Call, Reply } from "./call.ts";
-import { invalidParameter } from "./errors.ts";
+import { invalidField, invalidParameter } from "./errors.ts";
 import { readBoolean, readInteger } from "./query.ts";
 import { insertSchema, readTask, updateSchema } from "./schema.ts";
 import { namesProblem, readInsert, tagProblem, writeTask } from "./task.ts";
@@ -30,10 +31,19 @@ export async function insertTask(call: Call): Answer {
   if (!input.ok) return input;
   const spec = readInsert(input.value, call);
   if (!spec.ok) return spec;
-  const created = await queueStub(call.env, call.queue).createTask(...partsOf(spec.value));
+  const created = await store(call, spec.value);
   if (!created.ok) return created;
   // The spec first: where it has no id, the queue gave one.
   return shown(call, { ...spec.value, ...created.value });
+}
+
+async function store(
+  { env, queue, transaction }: Call,
+  spec: TaskSpec,
+): Promise<Result<CreatedTask>> {
+  if (transaction === undefined) return queueStub(env, queue).createTask(...partsOf(spec));
+  if (spec.id === undefined) return addOneInTransaction(env, transaction, queue, spec);
+  return invalidField("id", "A task of a transaction cannot have an id given to it.");
 }
 
 /** taskqueue.tasks.get */

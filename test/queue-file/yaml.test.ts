@@ -1,18 +1,14 @@
 /** queue.yaml read: every element, unit, default and rule between elements, with line numbers. */
 import { describe, expect, it, test } from "vitest";
-import { parseQueueYaml, type QueueEntry } from "../../src/protocol/queue-yaml/queue-file.ts";
-import {
-  creationOf,
-  isExempt,
-  isPausing,
-  updateOf,
-} from "../../src/protocol/queue-yaml/settings.ts";
+import { readConfig } from "../../src/core/config.ts";
+import { parseQueueFile, type QueueEntry } from "../../src/queue-file/queue-file.ts";
+import { creationOf, isExempt, isPausing, updateOf } from "../../src/queue-file/settings.ts";
 
-const LIMITS = { maxDispatchesPerSecond: 500, maxConcurrentDispatches: 5000 };
+const CONFIG = readConfig({});
 
 /** The queues of a file that is well formed. */
 function queuesOf(text: string): readonly QueueEntry[] {
-  const parsed = parseQueueYaml(text, LIMITS);
+  const parsed = parseQueueFile(text, CONFIG);
   if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
   return parsed.file.queues;
 }
@@ -24,7 +20,7 @@ function file(...lines: string[]): string {
 
 /** `line element message` of every problem. */
 function problemsOf(text: string): readonly string[] {
-  const parsed = parseQueueYaml(text, LIMITS);
+  const parsed = parseQueueFile(text, CONFIG);
   if (parsed.ok) return [];
   return parsed.problems.map(({ line, element, message }) => `${line} ${element} ${message}`);
 }
@@ -57,7 +53,7 @@ queue:
   - user_email: a@example.com
   - writer_email: b@example.com
 `;
-    const parsed = parseQueueYaml(text, LIMITS);
+    const parsed = parseQueueFile(text, CONFIG);
     expect(parsed).toEqual({
       ok: true,
       file: {
@@ -86,6 +82,7 @@ queue:
             path: "queue[1]",
             mode: "pull",
             retry: { taskRetryLimit: 3 },
+            acl: { userEmails: ["a@example.com"], writerEmails: ["b@example.com"] },
           },
         ],
       },
@@ -160,7 +157,10 @@ describe("problems", () => {
     ],
     ["queue: [\n", [expect.stringMatching(/^2 {2}Flow sequence/)]],
     ["queue: []\n---\nqueue: []", [expect.stringContaining("multiple documents")]],
-    ["queue:\n- name: q\n  rate: 1/s\n  rate: 2/s", [expect.stringMatching(/^4 .*unique/)]],
+    [
+      "queue:\n- name: q\n  rate: 1/s\n  rate: 2/s",
+      ["4 queue[0].rate is already given in line 3."],
+    ],
     ["queue:\n\n- rate: 5/s", ["3 queue[0] must have a name."]],
     [
       "total_storage_limit: lots",
@@ -275,6 +275,37 @@ describe("problems", () => {
       ["5 queue[0].acl[0] must have a user_email or a writer_email."],
     ],
     [
+      file("mode: pull", "acl:", "- user_email: a b"),
+      ['5 queue[0].acl[0].user_email must be the email of an account, not "a b".'],
+    ],
+    [file("mode: pull", "acl: everybody"), ["4 queue[0].acl must be a list."]],
+    [
+      file("rate: 1/s", "retry_parameters:", "  min_backoff_seconds: 1e12"),
+      ["5 queue[0].retry_parameters.min_backoff_seconds must be at most 9000000000 seconds."],
+    ],
+    [
+      file("rate: 1/s", "retry_parameters:", "  task_age_limit: 999999d"),
+      ["5 queue[0].retry_parameters.task_age_limit must be at most 9000000000 seconds."],
+    ],
+    [`queue: ${"[".repeat(100_000)}`, ["1  The file is nested too deeply."]],
+    ["queue:\n\t- name: q", [expect.stringMatching(/^2 {2}Tabs/)]],
+    ["queue:\n- *missing", ["2  The alias *missing has no anchor."]],
+    [
+      "queue:\n- &q {name: q, rate: 1/s}\n- <<: *q\n  name: r",
+      [
+        expect.stringMatching(/^3 queue\[1\]\.<< is unknown here/),
+        expect.stringMatching(/^3 queue\[1\] must have a rate/),
+      ],
+    ],
+    [
+      file(
+        "mode: pull",
+        "acl:",
+        ...Array.from({ length: 501 }, (_, n) => `- user_email: u${n}@b.c`),
+      ),
+      ["2 queue[0] is not possible: Queue.acl.userEmails must be no more than 500 emails."],
+    ],
+    [
       file("mode: pull", "acl:", "- owner: a@b.c"),
       [
         expect.stringMatching(/^5 queue\[0\]\.acl\[0\]\.owner is unknown here/),
@@ -338,7 +369,7 @@ describe("settings", () => {
     expect(paths).toContain("retryConfig.maxDoublings");
     expect(paths).not.toContain("taskTtlUs");
     expect(paths).not.toContain("httpTarget");
-    expect(updateOf(entry("mode: pull")).paths).toEqual(["type", "retryConfig.maxAttempts"]);
+    expect(updateOf(entry("mode: pull")).paths).toEqual(["type", "retryConfig.maxAttempts", "acl"]);
   });
 
   test("only the default queue is left alone by files that do not name it", () => {
