@@ -6,9 +6,15 @@ import { execFile } from "node:child_process";
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { CloudTasksClient } from "@google-cloud/tasks";
 import { JWTAccess, OAuth2Client } from "google-auth-library";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  RequestSchema,
+  ResponseSchema,
+  RpcError_ErrorCode,
+} from "../../src/protocol/rpc/gen/remote_api_pb.js";
 import { pythonWith } from "../support/python.ts";
 import { ROOT, type RunningServer, startServer, temporaryFolder } from "../support/server.ts";
 
@@ -19,9 +25,10 @@ interface Route {
 
 /** Named in a variable: it imports the Worker, whose types are not those of Node. */
 const ROUTES = "../support/routes.ts";
-const { methodRoutes, routerRoutes } = (await import(ROUTES)) as {
+const { methodRoutes, routerRoutes, rpcMethods } = (await import(ROUTES)) as {
   methodRoutes: () => readonly Route[];
   routerRoutes: () => readonly Route[];
+  rpcMethods: () => readonly (readonly [service: string, method: string])[];
 };
 
 const OWNER = "owner-token-of-this-test";
@@ -89,7 +96,8 @@ function call(route: Route, headers: Record<string, string> = {}): Promise<Respo
 
 describe("without credentials", () => {
   /** What is open to everyone, and the token endpoint, whose credential is in its body. */
-  const OPEN = /^\/($|healthz$|token$|\.well-known\/|discovery\/|\$discovery\/)/;
+  // App Engine's interface has its credential in the envelope, and answers 200 always: see below.
+  const OPEN = /^\/($|healthz$|token$|rpc_http(\/|$)|\.well-known\/|discovery\/|\$discovery\/)/;
   const routes = [...routerRoutes(), ...methodRoutes()];
   const guarded = routes.filter(({ path }) => !OPEN.test(path));
 
@@ -107,9 +115,29 @@ describe("without credentials", () => {
       "/discovery/v1/apis",
       "/discovery/v1/apis/x/x/rest",
       "/healthz",
+      "/rpc_http",
+      "/rpc_http/projects/x",
       "/token",
     ]);
   });
+
+  test.each(["", "wrong", `et_${PROJECT}_0123456789abcdef_wrong`])(
+    "every method of App Engine's interface refuses the ticket %j",
+    async (requestId) => {
+      expect(rpcMethods().length).toBeGreaterThan(15);
+      for (const [serviceName, method] of rpcMethods()) {
+        const request = new Uint8Array();
+        const envelope = create(RequestSchema, { serviceName, method, request, requestId });
+        const response = await fetch(`${server.url}/rpc_http`, {
+          method: "POST",
+          body: new Uint8Array(toBinary(RequestSchema, envelope)),
+        });
+        expect(response.status).toBe(200);
+        const answer = fromBinary(ResponseSchema, new Uint8Array(await response.arrayBuffer()));
+        expect(answer.rpcError?.code, method).toBe(RpcError_ErrorCode.SECURITY_VIOLATION);
+      }
+    },
+  );
 
   test.each([
     ["no credential", {}],

@@ -5,6 +5,7 @@ import { methodsOf, V1_METHODS } from "../../src/protocol/cloudtasks/methods.ts"
 import { v2 } from "../../src/protocol/cloudtasks/v2/dialect.ts";
 import { v2beta2 } from "../../src/protocol/cloudtasks/v2beta2/dialect.ts";
 import { v2beta3 } from "../../src/protocol/cloudtasks/v2beta3/dialect.ts";
+import { SERVICES } from "../../src/protocol/rpc/methods.ts";
 import { METHODS as TASK_QUEUE_METHODS } from "../../src/protocol/taskqueue/routes.ts";
 
 export interface Route {
@@ -69,6 +70,13 @@ export function methodRoutes(): readonly Route[] {
     ...routesOf(ADMIN_METHODS, (kind) => `${ADMIN_PATHS[kind]}`),
     ...routesOf(TASK_QUEUE_METHODS, (kind) => `${TASK_QUEUE_PATHS[kind]}`),
   ];
+}
+
+/** Every method of App Engine's interface, whose one path is /rpc_http. */
+export function rpcMethods(): readonly (readonly [service: string, method: string])[] {
+  return [...SERVICES].flatMap(([service, methods]) =>
+    [...methods.keys()].map((method) => [service, method] as const),
+  );
 }
 
 /** `VERB` or `VERB:action` by kind of resource. */
