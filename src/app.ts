@@ -1,6 +1,7 @@
 /** The HTTP side of the Worker: what is mounted where, and who may call it. */
 import { type Context, Hono } from "hono";
 import { authorize } from "./auth/bearer.ts";
+import { isBound } from "./auth/bound.ts";
 import { readConfig } from "./core/config.ts";
 import { type DomainError, fail } from "./core/result.ts";
 import type { Env } from "./env.ts";
@@ -11,6 +12,8 @@ import { v2 } from "./protocol/cloudtasks/v2/dialect.ts";
 import { v2beta2 } from "./protocol/cloudtasks/v2beta2/dialect.ts";
 import { v2beta3 } from "./protocol/cloudtasks/v2beta3/dialect.ts";
 import { mountDiscovery } from "./protocol/discovery/routes.ts";
+import * as edgeTasksErrors from "./protocol/edgetasks/queues/errors.ts";
+import { queuesFace } from "./protocol/edgetasks/queues/routes.ts";
 import { answerBatch, type BatchService } from "./protocol/http-batch.ts";
 import * as taskQueueErrors from "./protocol/taskqueue/errors.ts";
 import { taskQueueFace } from "./protocol/taskqueue/routes.ts";
@@ -30,7 +33,7 @@ export function createApp(): Hono<App> {
     context.json({
       service: "edgetasks",
       description: "Google Cloud Tasks on Cloudflare Workers and Durable Objects",
-      apis: ["/v2", "/v2beta2", "/v2beta3", "/taskqueue/v1beta2"],
+      apis: ["/v2", "/v2beta2", "/v2beta3", "/taskqueue/v1beta2", "/edgetasks/v1"],
       discovery: "/discovery/v1/apis",
     }),
   );
@@ -55,6 +58,10 @@ export function createApp(): Hono<App> {
   app.all("/v2beta3/*", guarded(cloudTasksFace(v2beta3)));
   app.all("/api/queue/update", guarded(uploadQueueYaml));
   app.all("/taskqueue/v1beta2/projects/*", guarded(withWaiting(taskQueueFace)));
+  app.all(
+    "/edgetasks/v1/projects/:project/locations/:location/queues/*",
+    guarded(withWaiting(queuesFace)),
+  );
   app.all("/batch", guarded(batchOf(app, () => true)));
   app.all("/batch/taskqueue/v1beta2", guarded(batchOf(app, isTaskQueuePath)));
   app.notFound(({ req }) => errorsOf(req.path).pathNotFound(req.raw));
@@ -70,6 +77,7 @@ type Handler = (context: Context<App>) => Promise<Response>;
  */
 function guarded(handler: Handler): Handler {
   return async (context) => {
+    if (isBound(context.req.raw)) return handler(context);
     const verdict = authorize(context.req.raw, readConfig(context.env));
     // Most verdicts are at hand; waiting for those would cost every request a turn.
     const refusal = verdict instanceof Promise ? await verdict : verdict;
@@ -105,6 +113,7 @@ function batchOf(app: Hono<App>, accepts: BatchService["accepts"]): Handler {
 const CLOUD_TASKS_ERRORS = { errorResponse, pathNotFound, callerRefused };
 
 function errorsOf(path: string) {
+  if (path.startsWith("/edgetasks/")) return edgeTasksErrors;
   const isTaskQueue = isTaskQueuePath(path) || path.startsWith("/batch/taskqueue/");
   return isTaskQueue ? taskQueueErrors : CLOUD_TASKS_ERRORS;
 }
