@@ -82,10 +82,20 @@ describe("rooms", () => {
     expect(users.map(describeImport)).toEqual([]);
   });
 
+  test("the client knows nothing but itself: it runs anywhere, and ships alone", () => {
+    expect(turned("client", (found) => found.isLocal && roomOf(found) === "client")).toEqual([]);
+    const users = inSrc
+      .filter(({ path }) => !path.startsWith("src/client/"))
+      .flatMap(({ imports }) => imports)
+      .filter((found) => roomOf(found) === "client");
+    expect(users.map(describeImport)).toEqual([]);
+  });
+
   test("every file is used", () => {
     const roots = new Set([
       "src/worker.ts",
-      ...["accounts", "build", "keys", "queues", "start"].map(
+      "src/client/index.ts",
+      ...["accounts", "build", "client-size", "keys", "queues", "start"].map(
         (command) => `src/local/${command}.ts`,
       ),
     ]);
@@ -106,7 +116,8 @@ describe("rooms", () => {
 
 describe("time and chance", () => {
   /** Shells: where the platform's clock and dice are taken, to be passed on as arguments. */
-  const SHELLS = /^src\/(worker|app|.*-object|.*\/routes|.*\/app|dispatch\/dispatcher)\.ts$/;
+  const SHELLS =
+    /^src\/(worker|app|.*-object|.*\/routes|.*\/app|dispatch\/dispatcher|client\/platform)\.ts$/;
 
   test.each([["Date.now("], ["new Date()"], ["performance.now("], ["Math.random("]])(
     "%s is called in shells only",
@@ -153,12 +164,14 @@ describe("leftovers", () => {
     "setTimeout\\((resolve|done|r)\\b",
   ];
   const UNTYPED = ["@ts-" + "ignore", "@ts-" + "expect-error", "@ts-" + "nocheck"];
+  // There each is a wrong use that the compiler must refuse.
+  const typed = sources.filter(({ path }) => path !== "test/client/types.test.ts");
 
   test.each([
     ["marker of unfinished work", sources, MARKERS],
     ["test that is switched off", inTest, SWITCHED_OFF],
     ["sleep in a test", inTest.filter(({ path }) => !path.startsWith("test/bench/")), SLEEPS],
-    ["hole in the types", sources, UNTYPED],
+    ["hole in the types", typed, UNTYPED],
     ["forgotten debugging", sources, ["\\bdebug" + "ger\\b"]],
   ] as const)("no %s", (_what, where, patterns) => {
     const pattern = new RegExp(patterns.join("|"));

@@ -15,6 +15,7 @@ import {
 import { v2 } from "../../src/protocol/cloudtasks/v2/dialect.ts";
 import { v2beta2 } from "../../src/protocol/cloudtasks/v2beta2/dialect.ts";
 import { v2beta3 } from "../../src/protocol/cloudtasks/v2beta3/dialect.ts";
+import { METHODS as QUEUES_METHODS } from "../../src/protocol/edgetasks/queues/routes.ts";
 import { ROUTES as EDGETASKS_ROUTES } from "../../src/protocol/edgetasks/routes.ts";
 import { HANDLER_KEYS_PATHS } from "../../src/protocol/handlers/routes.ts";
 import { LEASE, METHODS } from "../../src/protocol/taskqueue/routes.ts";
@@ -77,6 +78,21 @@ const EDGETASKS: Readonly<Record<string, string>> = {
   "GET transactions/5": "cloudtasks.tasks.create",
   "POST transactions/5:commit": "cloudtasks.tasks.create",
   "POST transactions/5:rollback": "cloudtasks.tasks.create",
+};
+
+/** By what follows the queue's name. */
+const QUEUES: Readonly<Record<string, readonly string[]>> = {
+  "": ["cloudtasks.queues.get"],
+  ":purge": ["cloudtasks.queues.purge"],
+  ":pause": ["cloudtasks.queues.pause"],
+  ":resume": ["cloudtasks.queues.resume"],
+  ":stats": ["cloudtasks.queues.get"],
+  "/tasks:add": ["cloudtasks.tasks.create"],
+  "/tasks:delete": ["cloudtasks.tasks.delete"],
+  "/tasks:list": ["cloudtasks.tasks.list"],
+  "/tasks:lease": ["cloudtasks.tasks.lease", "cloudtasks.tasks.fullView"],
+  "/tasks:modifyLease": ["cloudtasks.tasks.lease"],
+  "/tasks:acknowledge": ["cloudtasks.tasks.acknowledge"],
 };
 
 const ADMIN: Readonly<Record<string, string>> = {
@@ -146,6 +162,7 @@ const GUARDED = [
   "/api/queue/update",
   "/api/queue/export",
   "/edgetasks/v1/*",
+  "/edgetasks/v1/projects/:project/locations/:location/queues/*",
   "/taskqueue/v1beta2/projects/*",
   "/batch",
   "/batch/taskqueue/v1beta2",
@@ -185,6 +202,11 @@ describe("the tables", () => {
       ]),
     );
     expect(Object.fromEntries(found)).toEqual(EDGETASKS);
+  });
+
+  it("so does every method of edgetasks/v1 on queues", () => {
+    const found = [...QUEUES_METHODS].map(([rest, { permissions }]) => [rest, permissions]);
+    expect(Object.fromEntries(found)).toEqual(QUEUES);
   });
 
   it("so does every method of the admin interface", () => {
@@ -308,6 +330,14 @@ function allRoutes(): readonly Route[] {
       }),
     ),
   );
+  const queues = [...QUEUES_METHODS].map(
+    ([rest, { verb, permissions }]): Route => ({
+      label: `edgetasks queues ${rest}`,
+      verb,
+      path: (project) => `/edgetasks/v1/${location(project)}/queues/q${rest}`,
+      permissions,
+    }),
+  );
   const taskQueue = keysOf(METHODS).map(([key, { permissions }]): Route => {
     const [kind = "", verb = ""] = key.split(" ");
     return taskQueueRoute(kind, verb, permissions);
@@ -317,6 +347,7 @@ function allRoutes(): readonly Route[] {
     ...admin,
     ...signing,
     ...edgeTasks,
+    ...queues,
     ...taskQueue,
     taskQueueRoute("lease", "POST", LEASE.permissions),
     {

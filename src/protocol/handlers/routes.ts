@@ -47,7 +47,7 @@ export const HANDLER_KEYS_PATHS = [
   "keys",
   "keys:rotate",
   "projects/:project/locations/:location/queues/:queue/signingSecrets",
-  "projects/:project/locations/:location/queues/:queueAndVerb{[^/]+:[A-Za-z]+}",
+  "projects/:project/locations/:location/queues/:queueAndVerb{[^/]+:(?:rotateSigningSecret|enableSigning|disableSigning)}",
 ].map((path) => PREFIX + path);
 
 /** The answer, or why there is none. NOT_FOUND for a path that is none of these. */

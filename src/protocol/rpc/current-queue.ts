@@ -1,12 +1,11 @@
 /** Queues as this face knows them: `default` exists by itself, and a missing one may be a gone one. */
 import { queueResource } from "../../auth/iam/resource.ts";
-import type { QueueName, QueueSettings } from "../../core/model.ts";
+import type { QueueName } from "../../core/model.ts";
 import { isQueueId } from "../../core/names.ts";
-import { createSettingsFromPatch } from "../../core/queue-settings.ts";
 import type { Result } from "../../core/result.ts";
-import { creationOf, DEFAULT_QUEUE } from "../../queue-file/settings.ts";
 import type { RegistryService } from "../../registry/service.ts";
 import { queueStub, registryStub } from "../../stubs.ts";
+import { findMissing } from "../missing-queue.ts";
 import { type Call, denial, homeOf } from "./call.ts";
 import { answer, Code, echo, type Reply, refuse, translate } from "./errors.ts";
 import { textOf } from "./text.ts";
@@ -42,7 +41,7 @@ export async function askQueue<T>(
   if (denied !== undefined) return denied;
   const first = await ask(queueStub(call.env, name));
   if (first.ok || first.error.cause !== "NO_QUEUE") return replyOf(first);
-  const missing = await findMissing(call, name);
+  const missing = await problemOf(call, name);
   return missing ?? replyOf(await ask(queueStub(call.env, name)));
 }
 
@@ -56,24 +55,16 @@ export async function askCatalogue<T>(
   if (denied !== undefined) return denied;
   const first = await ask(registryStub(call.env, name), name.queue);
   if (first.ok || first.error.code !== "NOT_FOUND") return replyOf(first);
-  const missing = await findMissing(call, name);
+  const missing = await problemOf(call, name);
   return missing ?? replyOf(await ask(registryStub(call.env, name), name.queue));
 }
 
 /** Why a queue is missing; undefined when it is there by now. */
-async function findMissing(call: Call, name: QueueName): Promise<Reply<never> | undefined> {
-  const registry = registryStub(call.env, name);
-  if (name.queue === DEFAULT_QUEUE) {
-    const settings = defaultQueueSettings(call);
-    if (!settings.ok) return translate(settings.error);
-    const created = await registry.createQueue(name.queue, settings.value);
-    if (created.ok || created.error.code === "ALREADY_EXISTS") return undefined;
-    return created.error.code === "FAILED_PRECONDITION"
-      ? tombstonedQueue(name)
-      : translate(created.error);
-  }
-  const [obstacle] = await registry.checkCreatable([name.queue]);
-  if (obstacle?.error.code === "FAILED_PRECONDITION") return tombstonedQueue(name);
+async function problemOf(call: Call, name: QueueName): Promise<Reply<never> | undefined> {
+  const missing = await findMissing(call.env, call.config, name);
+  if (!missing.ok) return translate(missing.error);
+  if (missing.value === "MADE") return undefined;
+  if (missing.value === "TOMBSTONED") return tombstonedQueue(name);
   return refuse(
     Code.UNKNOWN_QUEUE,
     `The queue "${name.queue}" does not exist in project ${name.project}, location ${name.location}.`,
@@ -82,12 +73,6 @@ async function findMissing(call: Call, name: QueueName): Promise<Reply<never> | 
 
 export function tombstonedQueue({ queue }: QueueName): Reply<never> {
   return refuse(Code.TOMBSTONED_QUEUE, `The queue "${queue}" was deleted recently.`);
-}
-
-/** What the default queue is until somebody changes it: 5 tasks a second, 5 at once (rpc.md §7). */
-function defaultQueueSettings({ config }: Call): Result<QueueSettings> {
-  const entry = { name: DEFAULT_QUEUE, line: 0, path: "", mode: "push", retry: {} } as const;
-  return createSettingsFromPatch(creationOf(entry), config);
 }
 
 /** Rebuilt, not relayed: what an RPC answers holds on to the object it came from. */
