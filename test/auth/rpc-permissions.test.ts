@@ -105,7 +105,8 @@ describe("every method", () => {
 it("a call that names no project is about the project of the ticket's account", async () => {
   const project = newProject();
   const app = await callerWith(project, ["roles/cloudtasks.enqueuer"]);
-  const { results } = await app.add({ queueName: bytes("default"), taskName: bytes("n") });
+  const etaUsec = BigInt(Date.now() + 60_000) * 1000n;
+  const { results } = await app.add({ queueName: bytes("default"), taskName: bytes("n"), etaUsec });
   expect(results).toEqual(["OK"]);
   const path = `/v2/projects/${project}/locations/us-central1/queues/default/tasks/n`;
   expect(await owner("GET", path)).toMatchObject({ name: path.slice(4) });

@@ -1,11 +1,6 @@
 /** Transactions of the client against the built server. */
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import {
-  Connection,
-  DatastoreError,
-  type Queue,
-  Task,
-} from "../../src/client/index.ts";
+import { Connection, DatastoreError, type Queue, Task } from "../../src/client/index.ts";
 import { type RunningServer, startServer, temporaryFolder } from "../support/server.ts";
 
 const LOCATION = "projects/my-project/locations/us-central1";
