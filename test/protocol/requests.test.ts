@@ -2,9 +2,9 @@
 import { describe, expect, it, test } from "vitest";
 import { readUpdateMask, selectFields } from "../../src/protocol/cloudtasks/field-mask.ts";
 import { readPageToken, writePageToken } from "../../src/protocol/cloudtasks/page-token.ts";
-import { readPageSize, readQuery, readQueryEnum } from "../../src/protocol/cloudtasks/query.ts";
 import { readPath } from "../../src/protocol/cloudtasks/resource.ts";
 import { QUEUE_MASK } from "../../src/protocol/cloudtasks/v2/queue.ts";
+import { readPageSize, readQuery, readQueryEnum } from "../../src/protocol/query.ts";
 
 describe("paths", () => {
   const base = { project: "p", location: "l", queue: "", id: "", verb: "" };

@@ -17,7 +17,7 @@ import {
   writePacificTime,
   writeSeconds,
   writeTimestamp,
-} from "../../src/protocol/cloudtasks/wire.ts";
+} from "../../src/protocol/wire.ts";
 
 describe("durations", () => {
   test.each([

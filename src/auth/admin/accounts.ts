@@ -2,10 +2,10 @@
 import type { ServiceAccount } from "../../access/service.ts";
 import { accountEmail, isAccountId } from "../../core/account-names.ts";
 import { fail, ok, type Result } from "../../core/result.ts";
-import { echo, invalidField } from "../../protocol/cloudtasks/errors.ts";
 import { readUpdateMask } from "../../protocol/cloudtasks/field-mask.ts";
-import * as field from "../../protocol/cloudtasks/message.ts";
-import { readPageSize } from "../../protocol/cloudtasks/query.ts";
+import { echo, invalidField } from "../../protocol/errors.ts";
+import * as field from "../../protocol/message.ts";
+import { readPageSize } from "../../protocol/query.ts";
 import type { AdminAnswer, AdminCall } from "./call.ts";
 import { readCursor, writeCursor } from "./pages.ts";
 

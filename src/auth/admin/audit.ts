@@ -1,7 +1,7 @@
 /** The record of changes to a project's accounts, keys, tokens and policies. */
 import { ok } from "../../core/result.ts";
-import { readPageSize } from "../../protocol/cloudtasks/query.ts";
-import { writeTimestamp } from "../../protocol/cloudtasks/wire.ts";
+import { readPageSize } from "../../protocol/query.ts";
+import { writeTimestamp } from "../../protocol/wire.ts";
 import type { AdminAnswer, AdminCall } from "./call.ts";
 import { readCursor, writeCursor } from "./pages.ts";
 

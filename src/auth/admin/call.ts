@@ -1,7 +1,7 @@
 /** One request on its way through a method of the admin interface. */
 import type { AccessService } from "../../access/service.ts";
 import type { Result } from "../../core/result.ts";
-import type { Query } from "../../protocol/cloudtasks/query.ts";
+import type { Query } from "../../protocol/query.ts";
 
 /** What the path names. Parts it has not are empty. */
 export interface AdminResource {

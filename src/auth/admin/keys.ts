@@ -2,10 +2,10 @@
 import type { AccountKey } from "../../access/service.ts";
 import { KEY_WITHOUT_END_US } from "../../core/limits.ts";
 import { ok } from "../../core/result.ts";
-import { invalidField } from "../../protocol/cloudtasks/errors.ts";
-import * as field from "../../protocol/cloudtasks/message.ts";
-import { readQueryEnum } from "../../protocol/cloudtasks/query.ts";
-import { writeTimestamp } from "../../protocol/cloudtasks/wire.ts";
+import { invalidField } from "../../protocol/errors.ts";
+import * as field from "../../protocol/message.ts";
+import { readQueryEnum } from "../../protocol/query.ts";
+import { writeTimestamp } from "../../protocol/wire.ts";
 import { utf8 } from "../encoding.ts";
 import { done } from "./accounts.ts";
 import type { AdminAnswer, AdminCall } from "./call.ts";

@@ -1,10 +1,10 @@
 /** API tokens. The secret is in the answer that makes one, and nowhere after. */
 import type { ApiToken } from "../../access/service.ts";
 import { fail, ok, type Result } from "../../core/result.ts";
-import { echo, invalidField } from "../../protocol/cloudtasks/errors.ts";
-import * as field from "../../protocol/cloudtasks/message.ts";
-import { readPageSize } from "../../protocol/cloudtasks/query.ts";
-import { writeTimestamp } from "../../protocol/cloudtasks/wire.ts";
+import { echo, invalidField } from "../../protocol/errors.ts";
+import * as field from "../../protocol/message.ts";
+import { readPageSize } from "../../protocol/query.ts";
+import { writeTimestamp } from "../../protocol/wire.ts";
 import { makeApiToken } from "../api-token.ts";
 import { sha256 } from "../encoding.ts";
 import { isMember } from "../iam/members.ts";

@@ -14,9 +14,6 @@ import {
 } from "../../core/names.ts";
 import { ERROR_CODES, fail, ok, type Result } from "../../core/result.ts";
 import { queueStub, registryStub } from "../../stubs.ts";
-import { readJson } from "./body.ts";
-import { type Answer, type Call, checkToken, checkView, styleOf } from "./call.ts";
-import type { CreateTaskInput, TaskShown, View } from "./dialect.ts";
 import {
   echo,
   invalidField,
@@ -25,15 +22,18 @@ import {
   notFound,
   type RpcStatus,
   rpcStatus,
-} from "./errors.ts";
-import { readMessage } from "./message.ts";
+} from "../errors.ts";
+import { readJson } from "../json-body.ts";
+import { readMessage } from "../message.ts";
+import { readPageSize } from "../query.ts";
+import { writeEnum, writeTimestamp } from "../wire.ts";
+import { type Answer, type Call, checkToken, checkView, styleOf } from "./call.ts";
+import type { CreateTaskInput, TaskShown, View } from "./dialect.ts";
 import { type ListIdentity, readPageToken, writePageToken } from "./page-token.ts";
-import { readPageSize } from "./query.ts";
 import { batchDeleteSchema } from "./requests.ts";
 import { draftTask, explainMismatch, type TaskDraft } from "./task-draft.ts";
 import { createdTask, draftContext, tokenOf } from "./tasks.ts";
 import { createAllInTransaction } from "./transactional.ts";
-import { writeEnum, writeTimestamp } from "./wire.ts";
 
 /** Requests in a batch, at most (limits.md §4). */
 const MAX_CREATES = 100;

@@ -6,8 +6,8 @@ import type { AuthorizationToken } from "../../core/model.ts";
 import type { DomainError, Result } from "../../core/result.ts";
 import type { Env } from "../../env.ts";
 import type { TransactionName } from "../../transaction/service.ts";
+import type { Query } from "../query.ts";
 import type { Dialect, Style, View } from "./dialect.ts";
-import type { Query } from "./query.ts";
 import type { Resource } from "./resource.ts";
 
 export interface Call {

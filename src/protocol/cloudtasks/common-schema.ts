@@ -4,7 +4,7 @@
  */
 import type { z } from "zod";
 import { HTTP_METHODS } from "../../core/model.ts";
-import * as field from "./message.ts";
+import * as field from "../message.ts";
 
 export const VIEWS = ["VIEW_UNSPECIFIED", "BASIC", "FULL"] as const;
 export const SCHEMES = ["SCHEME_UNSPECIFIED", "HTTP", "HTTPS"] as const;

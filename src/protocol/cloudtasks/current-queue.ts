@@ -4,9 +4,9 @@
 import type { QueueSettings, RetryConfig } from "../../core/model.ts";
 import type { SettingsInput } from "../../core/queue-settings.ts";
 import { ok, type Result } from "../../core/result.ts";
+import { writeDuration } from "../wire.ts";
 import type { currentSchema, WireHttpTarget, WireRetryConfig } from "./common-schema.ts";
 import { definedOf, nonZero, readHttpTarget, type Wire, writeHttpTarget } from "./queue-parts.ts";
-import { writeDuration } from "./wire.ts";
 
 type Schema = ReturnType<typeof currentSchema>["queueFields"];
 

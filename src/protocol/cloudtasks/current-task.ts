@@ -5,14 +5,14 @@
 import { HTTP_METHODS, type QueueName, type TaskTarget } from "../../core/model.ts";
 import { taskPath } from "../../core/names.ts";
 import { ok, type Result } from "../../core/result.ts";
+import * as field from "../message.ts";
+import { readMessage } from "../message.ts";
+import { writeBytes, writeDuration, writeEnum, writeSeconds, writeTimestamp } from "../wire.ts";
 import { currentSchema, taskRequests, VIEWS } from "./common-schema.ts";
 import { readRetryConfig, writeRetryConfig } from "./current-queue.ts";
 import type { CreateTaskInput, Dialect, Style, TaskShown, View } from "./dialect.ts";
-import * as field from "./message.ts";
-import { readMessage } from "./message.ts";
 import { type Wire, writeRouting, writeToken } from "./queue-parts.ts";
 import type { TaskInput } from "./task-draft.ts";
-import { writeBytes, writeDuration, writeEnum, writeSeconds, writeTimestamp } from "./wire.ts";
 
 type TaskMethods = Pick<
   Dialect,

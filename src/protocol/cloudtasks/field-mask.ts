@@ -1,8 +1,8 @@
 /** Field masks: which fields an update sets, and which parts of an answer are shown. */
 import { ok, type Result } from "../../core/result.ts";
+import { echo, invalidField } from "../errors.ts";
 import { selectParts } from "../partial-response.ts";
-import { echo, invalidField } from "./errors.ts";
-import { camelCase } from "./wire.ts";
+import { camelCase } from "../wire.ts";
 
 /**
  * Paths on the wire, in JSON names, each with the internal path (or paths) it sets; null: output

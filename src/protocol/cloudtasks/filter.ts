@@ -11,8 +11,8 @@
  * enums as names. A comparison with a field that is not set is false.
  */
 import { ok, type Result } from "../../core/result.ts";
-import { echo, type Failure, invalidField } from "./errors.ts";
-import { camelCase, readDouble, readDuration, readTimestamp } from "./wire.ts";
+import { echo, type Failure, invalidField } from "../errors.ts";
+import { camelCase, readDouble, readDuration, readTimestamp } from "../wire.ts";
 
 /** What a field holds; an enum by its names in numeric order. */
 export type FilterField =

@@ -1,6 +1,6 @@
 /** The messages of IAM's methods (google.iam.v1), the same in every version. */
 import type { z } from "zod";
-import * as field from "./message.ts";
+import * as field from "../message.ts";
 
 const PACKAGE = "google.iam.v1";
 

@@ -17,14 +17,14 @@ import { PERMISSIONS } from "../../auth/iam/roles.ts";
 import { ok, type Result } from "../../core/result.ts";
 import { accessStub, queueStub } from "../../stubs.ts";
 import { writeBytes } from "../base64.ts";
-import { readJson } from "./body.ts";
+import { echo, invalidField } from "../errors.ts";
+import { readJson } from "../json-body.ts";
+import { readMessage } from "../message.ts";
+import { camelCase } from "../wire.ts";
 import type { Answer, Call } from "./call.ts";
-import { echo, invalidField } from "./errors.ts";
 import type * as schema from "./iam-requests.ts";
 import { getPolicySchema, setPolicySchema, testPermissionsSchema } from "./iam-requests.ts";
-import { readMessage } from "./message.ts";
 import { protectedResource } from "./resource.ts";
-import { camelCase } from "./wire.ts";
 
 /** Permissions that one call may ask about. */
 const MAX_TESTED = 100;

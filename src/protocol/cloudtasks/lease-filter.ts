@@ -7,7 +7,7 @@
  */
 import { ok, type Result } from "../../core/result.ts";
 import type { LeaseSelection } from "../../queue/service.ts";
-import { echo, invalidField } from "./errors.ts";
+import { echo, invalidField } from "../errors.ts";
 import { tagProblem } from "./task-draft.ts";
 
 /** What a filter selects; an empty one selects any task. INVALID_ARGUMENT for any other text. */

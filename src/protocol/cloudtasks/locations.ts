@@ -2,11 +2,11 @@
 import { findLocation, LOCATIONS, type Location } from "../../core/locations.ts";
 import { locationPath } from "../../core/names.ts";
 import { ok } from "../../core/result.ts";
+import { unknownLocation } from "../errors.ts";
+import { readPageSize } from "../query.ts";
 import type { Answer, Call } from "./call.ts";
-import { unknownLocation } from "./errors.ts";
 import { type FilterFields, readFilter } from "./filter.ts";
 import { type ListIdentity, readPageToken, writePageToken } from "./page-token.ts";
-import { readPageSize } from "./query.ts";
 
 const FIELDS: FilterFields = {
   name: "text",

@@ -4,7 +4,7 @@
  * along. It belongs to one list (parent and filter) and is valid for 2 hours (limits.md §3).
  */
 import { fail, ok, type Result } from "../../core/result.ts";
-import { readBytes, writeBytes } from "./wire.ts";
+import { readBytes, writeBytes } from "../wire.ts";
 
 const LIFETIME_US = 2 * 3600 * 1e6;
 

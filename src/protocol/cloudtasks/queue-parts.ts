@@ -9,12 +9,12 @@ import {
 } from "../../core/model.ts";
 import { queuePath } from "../../core/names.ts";
 import { ok, type Result } from "../../core/result.ts";
+import { invalidField } from "../errors.ts";
+import { writeEnum, writeTimestamp } from "../wire.ts";
 import { ENFORCE_MODES, SCHEMES, type WireHttpTarget } from "./common-schema.ts";
 import type { Style } from "./dialect.ts";
-import { invalidField } from "./errors.ts";
 import type { FilterFields } from "./filter.ts";
 import { readToken } from "./task-draft.ts";
-import { writeEnum, writeTimestamp } from "./wire.ts";
 
 export type Wire = Readonly<Record<string, unknown>>;
 type WireUriOverride = NonNullable<WireHttpTarget["uriOverride"]>;

@@ -1,8 +1,8 @@
 /** The lifetimes and statistics that queues of the betas show, the same in both. */
 import type { QueueSettings } from "../../core/model.ts";
 import type { QueueStats } from "../../queue/service.ts";
+import { writeDuration, writeTimestamp } from "../wire.ts";
 import { nonZero, type Wire } from "./queue-parts.ts";
-import { writeDuration, writeTimestamp } from "./wire.ts";
 
 export function writeLifetimes(settings: QueueSettings): Wire {
   return {

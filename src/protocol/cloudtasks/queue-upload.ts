@@ -43,10 +43,10 @@ import type { Problem } from "../../queue-file/reader.ts";
 import { creationOf, updateOf } from "../../queue-file/settings.ts";
 import type { RegistryService } from "../../registry/service.ts";
 import { registryStub } from "../../stubs.ts";
-import { parseJson, readBody } from "./body.ts";
-import { badRequest, echo, errorResponse, invalidField, JSON_TYPE } from "./errors.ts";
-import { readMessage } from "./message.ts";
-import { readQuery } from "./query.ts";
+import { badRequest, echo, errorResponse, invalidField, JSON_TYPE } from "../errors.ts";
+import { parseJson, readBody } from "../json-body.ts";
+import { readMessage } from "../message.ts";
+import { readQuery } from "../query.ts";
 import { httpBodySchema } from "./requests.ts";
 
 /** Longest file, in bytes; a hundred queues take some tens of thousands. */

@@ -13,14 +13,14 @@ import { checkTarget } from "../../core/target-policy.ts";
 import type { QueueStats } from "../../queue/service.ts";
 import type { RegistryService } from "../../registry/service.ts";
 import { queueStub, registryStub } from "../../stubs.ts";
-import { readJson } from "./body.ts";
+import { echo, invalidField, malformedQueueName } from "../errors.ts";
+import { readJson } from "../json-body.ts";
+import { readMessage } from "../message.ts";
+import { readPageSize } from "../query.ts";
 import { type Answer, type Call, checkToken, styleOf } from "./call.ts";
-import { echo, invalidField, malformedQueueName } from "./errors.ts";
 import { type ReadMask, readReadMask, readUpdateMask } from "./field-mask.ts";
 import { readFilter } from "./filter.ts";
-import { readMessage } from "./message.ts";
 import { type ListIdentity, readPageToken, writePageToken } from "./page-token.ts";
-import { readPageSize } from "./query.ts";
 import { namedSchema } from "./requests.ts";
 
 export async function getQueue(call: Call): Answer {

@@ -1,5 +1,5 @@
 /** Request messages that are the same in every version of the interface. */
-import * as field from "./message.ts";
+import * as field from "../message.ts";
 
 /** Messages whose only field is bound to the path: pause, resume, purge. */
 export const namedSchema = field.message("google.protobuf.Empty", { name: field.string() });

@@ -21,7 +21,7 @@ import {
   malformedTaskId,
   unknownLocation,
   unknownProject,
-} from "./errors.ts";
+} from "../errors.ts";
 
 export type ResourceKind =
   | "project"

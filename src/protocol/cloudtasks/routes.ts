@@ -48,14 +48,14 @@ import { readConfig } from "../../core/config.ts";
 import type { DomainError } from "../../core/result.ts";
 import { fail } from "../../core/result.ts";
 import type { Env } from "../../env.ts";
+import { echo, errorResponse, invalidResource, JSON_TYPE, unknownProject } from "../errors.ts";
 import { LazyList } from "../lazy-list.ts";
+import { readQuery } from "../query.ts";
 import { readTransaction, TRANSACTION_HEADER, transactionRefused } from "../transactions.ts";
 import { waitApplied } from "../waiting-lease.ts";
 import type { Dialect } from "./dialect.ts";
-import { echo, errorResponse, invalidResource, JSON_TYPE, unknownProject } from "./errors.ts";
 import { selectFields } from "./field-mask.ts";
 import { type Method, methodsOf, type Table, V1_METHODS } from "./methods.ts";
-import { readQuery } from "./query.ts";
 import { nameProblem, protectedResource, type Resource, readPath } from "./resource.ts";
 
 type Handler = (context: Context<{ Bindings: Env }>, access: Access) => Promise<Response>;

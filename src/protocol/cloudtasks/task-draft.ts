@@ -28,8 +28,14 @@ import { createSettings } from "../../core/queue-settings.ts";
 import { fail, ok, type Result } from "../../core/result.ts";
 import { checkTarget } from "../../core/target-policy.ts";
 import { MAX_STORED_TASK_SIZE, storedTaskSize, utf8Size } from "../../core/task-size.ts";
-import { echo, invalidField, malformedTaskId, malformedTaskName, oneofConflict } from "./errors.ts";
-import { camelCase, snakeCase, writePacificTime } from "./wire.ts";
+import {
+  echo,
+  invalidField,
+  malformedTaskId,
+  malformedTaskName,
+  oneofConflict,
+} from "../errors.ts";
+import { camelCase, snakeCase, writePacificTime } from "../wire.ts";
 
 type Headers = Readonly<Record<string, string>>;
 

@@ -11,12 +11,12 @@ import { queuePath, taskPath } from "../../core/names.ts";
 import { fail, ok, type Result } from "../../core/result.ts";
 import { urlOfOverride } from "../../core/target-override.ts";
 import { queueStub } from "../../stubs.ts";
-import { parseJson, readBody, readJson } from "./body.ts";
+import { parseJson, readBody, readJson } from "../json-body.ts";
+import { readMessage } from "../message.ts";
+import { readPageSize, readQueryEnum } from "../query.ts";
 import { type Answer, type Call, checkToken, checkView, styleOf } from "./call.ts";
 import type { TaskShown, View } from "./dialect.ts";
-import { readMessage } from "./message.ts";
 import { type ListIdentity, readPageToken, writePageToken } from "./page-token.ts";
-import { readPageSize, readQueryEnum } from "./query.ts";
 import { bufferSchema } from "./requests.ts";
 import {
   type DraftContext,

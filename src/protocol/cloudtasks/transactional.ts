@@ -2,9 +2,9 @@
 import type { CreatedTask, TaskSpec } from "../../core/model.ts";
 import type { Result } from "../../core/result.ts";
 import type { TransactionName } from "../../transaction/service.ts";
+import { type Failure, invalidField } from "../errors.ts";
 import { addInTransaction, addOneInTransaction } from "../transactions.ts";
 import type { Call } from "./call.ts";
-import { type Failure, invalidField } from "./errors.ts";
 import { explainMismatch, type TaskDraft } from "./task-draft.ts";
 
 /** createTask in a transaction. */

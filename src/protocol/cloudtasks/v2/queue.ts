@@ -2,12 +2,12 @@
 import { appEngineHost } from "../../../core/app-engine-host.ts";
 import type { QueueRecord } from "../../../core/model.ts";
 import { ok, type Result } from "../../../core/result.ts";
+import { message, readMessage } from "../../message.ts";
 import { currentSchema } from "../common-schema.ts";
 import { readSettings, writeSettings } from "../current-queue.ts";
 import type { QueueInput, Style } from "../dialect.ts";
 import type { MaskPaths } from "../field-mask.ts";
 import type { FilterFields } from "../filter.ts";
-import { message, readMessage } from "../message.ts";
 import {
   COMMON_FILTER,
   COMMON_MASK,

@@ -1,6 +1,7 @@
 /** The messages of the methods on leases (discovery v2beta2; the batches are our own). */
+
+import * as field from "../../message.ts";
 import { commonSchema } from "../common-schema.ts";
-import * as field from "../message.ts";
 import { PACKAGE } from "./queue.ts";
 
 const { view } = commonSchema(PACKAGE);

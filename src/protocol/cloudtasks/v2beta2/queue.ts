@@ -7,13 +7,13 @@ import type { QueueRecord, QueueSettings, RetryConfig } from "../../../core/mode
 import type { SettingsInput } from "../../../core/queue-settings.ts";
 import { ok, type Result } from "../../../core/result.ts";
 import type { QueueStats } from "../../../queue/service.ts";
+import { invalidField, oneofConflict } from "../../errors.ts";
+import * as field from "../../message.ts";
 import { commonSchema } from "../common-schema.ts";
 import { writeBackoff } from "../current-queue.ts";
 import type { QueueInput, Style } from "../dialect.ts";
-import { invalidField, oneofConflict } from "../errors.ts";
 import type { MaskPaths } from "../field-mask.ts";
 import type { FilterFields } from "../filter.ts";
-import * as field from "../message.ts";
 import {
   COMMON_FILTER,
   COMMON_MASK,

@@ -2,13 +2,13 @@
 import type { QueueName, TaskTarget } from "../../../core/model.ts";
 import { taskPath } from "../../../core/names.ts";
 import { ok, type Result } from "../../../core/result.ts";
+import * as field from "../../message.ts";
+import { writeEnum, writeSeconds, writeTimestamp } from "../../wire.ts";
 import { commonSchema, taskRequests, VIEWS } from "../common-schema.ts";
 import * as current from "../current-task.ts";
 import type { BatchCreateInput, CreateTaskInput, Style, TaskShown, View } from "../dialect.ts";
-import * as field from "../message.ts";
 import { nonZero, type Wire } from "../queue-parts.ts";
 import type { TaskInput, TaskWords } from "../task-draft.ts";
-import { writeEnum, writeSeconds, writeTimestamp } from "../wire.ts";
 import { PACKAGE } from "./queue.ts";
 
 const { httpMethod, appEngineRouting, httpRequest, pullMessage } = commonSchema(PACKAGE);

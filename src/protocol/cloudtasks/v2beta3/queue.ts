@@ -3,12 +3,13 @@ import { appEngineHost } from "../../../core/app-engine-host.ts";
 import type { QueueRecord } from "../../../core/model.ts";
 import { ok, type Result } from "../../../core/result.ts";
 import type { QueueStats } from "../../../queue/service.ts";
+import * as field from "../../message.ts";
+import { writeEnum } from "../../wire.ts";
 import { currentSchema } from "../common-schema.ts";
 import { readSettings, writeSettings } from "../current-queue.ts";
 import type { QueueInput, Style } from "../dialect.ts";
 import type { MaskPaths } from "../field-mask.ts";
 import type { FilterFields } from "../filter.ts";
-import * as field from "../message.ts";
 import {
   COMMON_FILTER,
   COMMON_MASK,
@@ -24,7 +25,6 @@ import {
 } from "../queue-parts.ts";
 import { writeLifetimes, writeStats } from "../queue-stats.ts";
 import { readRouting } from "../task-draft.ts";
-import { writeEnum } from "../wire.ts";
 
 export const PACKAGE = "google.cloud.tasks.v2beta3";
 

@@ -1,2 +1,0 @@
-/** Shared with the other faces of JSON. */
-export * from "../wire.ts";
