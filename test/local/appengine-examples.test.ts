@@ -5,6 +5,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -65,31 +66,84 @@ describe.skipIf("missing" in installed)("an App Engine app", () => {
 
   /** Starts an example with the environment that README names. */
   function run(script: string, environment: Readonly<Record<string, string>> = {}) {
-    if ("missing" in installed) throw new Error(installed.missing);
-    const child = spawn(installed.program.command, ["-B", script], {
-      cwd: EXAMPLES,
-      env: {
-        ...process.env,
-        API_HOST: "127.0.0.1",
-        API_PORT: String(server.port),
-        HTTP_X_APPENGINE_API_TICKET: TOKEN,
-        ...environment,
-      },
-      stdio: ["ignore", "pipe", "pipe"],
-      timeout: 30_000,
-      killSignal: "SIGKILL",
-    });
-    let [stdout, stderr] = ["", ""];
-    child.stdout.setEncoding("utf8").on("data", (text: string) => {
-      stdout += text;
-    });
-    child.stderr.setEncoding("utf8").on("data", (text: string) => {
-      stderr += text;
-    });
-    const end = once(child, "close").then(([code]) => ({ code, stdout, stderr }));
-    return { child, end };
+    return runPython(EXAMPLES, ["-B", script], server.port, environment);
   }
 });
+
+describe.skipIf("missing" in installed)("README's app and worker, on an open server", () => {
+  test("add a push task, are called by it, and lease what it left", async () => {
+    const folder = await temporaryFolder();
+    const port = await freePort();
+    await writeFile(join(folder.path, "main.py"), readmeBlock("flask"));
+    await writeFile(join(folder.path, "worker.py"), readmeBlock("python worker.py"));
+    const command = readmeBlock("--queues").trim().replace("npm start -- ", "").split(" ");
+    const [, queues = "", , url = ""] = command;
+    expect(command).toEqual(["--queues", queues, "--app-engine-url", "http://localhost:8080"]);
+    const server = await startServer({
+      dataFolder: join(folder.path, "data"),
+      args: ["--queues", join(ROOT, queues), "--app-engine-url", url.replace("8080", `${port}`)],
+    });
+    const flask = ["-B", "-m", "flask", "--app", "main", "run", "-p", String(port)];
+    const app = runPython(folder.path, flask, server.port, {});
+    try {
+      const reply = await eventually(() => fetch(`http://127.0.0.1:${port}/start`));
+      expect(await reply.text()).toBe("ok");
+      const leased = await eventually(async () => {
+        const worker = runPython(folder.path, ["-B", "worker.py"], server.port, {});
+        const { code, stdout } = await worker.end;
+        expect(code).toBe(0);
+        if (stdout === "") throw new Error("nothing was there to lease");
+        return stdout;
+      });
+      expect(leased).toBe("b'10'\n");
+    } finally {
+      app.child.kill("SIGKILL");
+      await server.stop();
+      await folder.remove();
+    }
+  });
+});
+
+/** The first block of README that contains a text. */
+function readmeBlock(containing: string): string {
+  const readme = readFileSync(join(ROOT, "README.md"), "utf8");
+  const blocks = [...readme.matchAll(/^```\w+\n([\s\S]*?)^```$/gm)].map(([, code = ""]) => code);
+  const found = blocks.find((code) => code.includes(containing));
+  if (found === undefined) throw new Error(`README has no block with ${containing}`);
+  return found;
+}
+
+/** Runs Python with the environment that README names. */
+function runPython(
+  folder: string,
+  args: readonly string[],
+  port: number,
+  environment: Readonly<Record<string, string>>,
+) {
+  if ("missing" in installed) throw new Error(installed.missing);
+  const child = spawn(installed.program.command, args, {
+    cwd: folder,
+    env: {
+      ...process.env,
+      API_HOST: "127.0.0.1",
+      API_PORT: String(port),
+      HTTP_X_APPENGINE_API_TICKET: TOKEN,
+      ...environment,
+    },
+    stdio: ["ignore", "pipe", "pipe"],
+    timeout: 30_000,
+    killSignal: "SIGKILL",
+  });
+  let [stdout, stderr] = ["", ""];
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    stderr += text;
+  });
+  const end = once(child, "close").then(([code]) => ({ code, stdout, stderr }));
+  return { child, end };
+}
 
 async function freePort(): Promise<number> {
   const probe = createServer().listen(0, "127.0.0.1");
