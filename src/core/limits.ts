@@ -172,6 +172,8 @@ export const TRANSACTION_ASK_US = 20 * SECOND_US;
 export const TRANSACTION_ASKS = 16;
 /** How long past its announced end an open transaction is believed to be open. */
 export const TRANSACTION_GRACE_US = 30 * SECOND_US;
+/** How seldom a queue asks about a transaction that is open though its time is over. */
+export const TRANSACTION_OVERDUE_US = 300 * SECOND_US;
 /** When queues that were not told of a decision are told again: doubling from the first to the last. */
 export const TRANSACTION_RETRY_US = { first: 10 * SECOND_US, last: 30 * SECOND_US } as const;
 /** How long commit and rollback wait for the queues before they answer. */

@@ -43,27 +43,31 @@ export class ServerError extends Error {
 /** A hundred queues are some hundred calls between objects, which may be far apart. */
 const TIMEOUT_MS = 120_000;
 
+const JSON_TYPE = "application/json";
+
 /** What applying the file would do. */
 export async function planFile(server: Server, text: string): Promise<readonly PlannedQueue[]> {
-  const answer = await call(server, "POST", "update", { dryRun: "true" }, text);
+  const answer = await call(server, "POST", "update", { dryRun: "true" }, JSON_TYPE, text);
   const { plan } = JSON.parse(answer) as { plan?: readonly PlannedQueue[] };
   if (plan === undefined) throw new ServerError(`${server.url} knows no dry runs`);
   return plan;
 }
 
 export async function applyFile(server: Server, text: string): Promise<void> {
-  await call(server, "POST", "update", {}, text);
+  await call(server, "POST", "update", {}, JSON_TYPE, text);
 }
 
 export function exportFile(server: Server, format: FileFormat): Promise<string> {
-  return call(server, "GET", "export", { format });
+  return call(server, "GET", "export", { format }, `application/${format}`);
 }
 
+/** The answer's text. One of another type than `type` is some other server's, whatever its status. */
 async function call(
   server: Server,
   method: string,
   action: string,
   query: Readonly<Record<string, string>>,
+  type: string,
   body?: string,
 ): Promise<string> {
   const { url, token, project } = server;
@@ -83,7 +87,8 @@ async function call(
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
     const text = await response.text();
-    if (response.ok) return text;
+    const isOfType = response.headers.get("content-type")?.startsWith(type) === true;
+    if (response.ok && isOfType) return text;
     throw refusalOf(server, response.status, text);
   } catch (error) {
     throw error instanceof ServerError ? error : new ServerError(reasonOf(error, url));

@@ -41,8 +41,8 @@ export class YamlReader extends Reader {
       // It compares each key with each: fields() looks for second ones.
       uniqueKeys: false,
     });
-    for (const { message, pos } of document.errors) {
-      this.#fault(pos[0], message);
+    for (const { code, message, pos } of document.errors) {
+      this.#fault(pos[0], code === "MULTIPLE_DOCS" ? "A file is one document only." : message);
     }
     this.root = { node: document.contents, line: 1, path: "" };
     this.#findAnchors(document);

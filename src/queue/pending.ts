@@ -22,6 +22,7 @@ import {
   TRANSACTION_ASK_US,
   TRANSACTION_ASKS,
   TRANSACTION_GRACE_US,
+  TRANSACTION_OVERDUE_US,
 } from "../core/limits.ts";
 import type { CreatedTask, TaskSpec } from "../core/model.ts";
 import type { DomainError, Result } from "../core/result.ts";
@@ -120,14 +121,18 @@ export class Pending {
     this.#remember(transaction);
     const doubt = this.#doubts.get(transaction);
     if (doubt === undefined) return ok(0);
+    const placed: [Place, string | null][] = [];
     if (outcome === "COMMITTED") {
       for (const { seq, at, tag, meta, body } of this.#store.tasksOf(transaction)) {
         const task = { tag, meta, body: body === null ? null : new Uint8Array(body) };
-        this.#placed(this.#tasks.insertKept({ at, seq }, task, nowUs), tag);
+        placed.push([this.#tasks.insertKept({ at, seq }, task, nowUs), tag]);
       }
     }
     this.#store.remove(transaction);
+    // Only now, for storage may have refused any of it.
     this.#doubts.delete(transaction);
+    this.#tasks.countAdded(placed.length, nowUs);
+    for (const [place, tag] of placed) this.#placed(place, tag);
     return ok(doubt.tasks);
   }
 
@@ -165,7 +170,10 @@ export class Pending {
     this.#asked--;
     const doubt = this.#doubts.get(transaction);
     if (doubt === undefined || openUntilUs === undefined || doubt.last !== last) return;
-    doubt.askAtUs = Math.max(doubt.askAtUs, openUntilUs + TRANSACTION_GRACE_US);
+    const endUs = openUntilUs + TRANSACTION_GRACE_US;
+    // Open though its time is over: a confirmUrl gives no answer, maybe for long. The queue is told
+    // when one comes, so it asks seldom.
+    doubt.askAtUs = endUs > doubt.askAtUs ? endUs : doubt.askAtUs + TRANSACTION_OVERDUE_US;
   }
 
   // --- leaves --------------------------------------------------------------------------------
@@ -176,10 +184,7 @@ export class Pending {
     meta: string,
     nowUs: number,
   ): CreatedTask {
-    const place = {
-      at: Math.max(nowUs, scheduleTimeUs ?? nowUs),
-      seq: this.#tasks.nextSequence(nowUs),
-    };
+    const place = this.#tasks.freePlace(Math.max(nowUs, scheduleTimeUs ?? nowUs), nowUs);
     this.#store.insert({ tx, ...place, tag: tag ?? null, meta, body: body ?? null });
     return { id: this.#tasks.idOf(place), scheduleTimeUs: place.at, createTimeUs: place.seq };
   }

@@ -258,7 +258,7 @@ export class QueueObject
     specs: readonly TaskSpec[],
   ): Promise<Result<readonly Result<CreatedTask>[]>> {
     return this.#turn(({ pending }, nowUs) => {
-      const prepared = pending.prepare(transaction, specs, nowUs);
+      const prepared = this.#whole(() => pending.prepare(transaction, specs, nowUs));
       if (prepared.ok) for (const result of prepared.value) this.#logged("prepare", result);
       return prepared;
     });
@@ -266,12 +266,17 @@ export class QueueObject
 
   async resolve(transaction: string, outcome: TransactionOutcome): Promise<Result<null>> {
     return this.#turn(({ pending }, nowUs) => {
-      const resolved = pending.resolve(transaction, outcome, nowUs);
+      const resolved = this.#whole(() => pending.resolve(transaction, outcome, nowUs));
       if (!resolved.ok) return resolved;
       const tasks = resolved.value;
       if (tasks > 0) this.#log("resolve", { transaction, outcome, tasks });
       return { ok: true, value: null };
     });
+  }
+
+  /** Does all of it or, where storage refuses a part (it may be full), leaves nothing behind. */
+  #whole<T>(work: () => T): T {
+    return this.ctx.storage.transactionSync(work);
   }
 
   /** Asks how transactions stand whose tasks are here; see pending.ts. */

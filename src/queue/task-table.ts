@@ -162,7 +162,7 @@ export class TaskTable {
     lease: number | null,
     nowUs: number,
   ): number {
-    return this.#insertNext(
+    const seq = this.#insertNext(
       {
         at,
         lease,
@@ -173,31 +173,41 @@ export class TaskTable {
       },
       nowUs,
     );
+    this.#tally.added(nowUs);
+    return seq;
   }
 
   #insertNext(task: Omit<NewTask, "seq">, nowUs: number): number {
     // Sequence numbers repeat only after a clock stepped back across a restart.
     for (let tries = 0; tries < 1000; tries++) {
       const seq = this.nextSequence(nowUs);
-      if (this.#store.insertTask({ ...task, seq })) {
-        this.#tally.added(nowUs);
-        return seq;
-      }
+      if (this.#store.insertTask({ ...task, seq })) return seq;
     }
     throw new Error("edgetasks bug: no free sequence number");
+  }
+
+  /** A place for a task that is to come: its id is no other's. */
+  freePlace(at: number, nowUs: number): Place {
+    let seq = this.nextSequence(nowUs);
+    // As above: the row of a task that stays may have the number.
+    while (this.#store.taskAt(at, seq) !== undefined) seq = this.nextSequence(nowUs);
+    return { at, seq };
+  }
+
+  /** Tasks were put in by insertKept. */
+  countAdded(tasks: number, nowUs: number): void {
+    for (let n = 0; n < tasks; n++) this.#tally.added(nowUs);
   }
 
   /**
    * Inserts a task at a place that was kept for it; answers where it is now. It keeps the id of the
    * kept place also where that does not do: where a purge or the end of a task's life came between
-   * (a row so old would go with them), the row has a later place and the id for its name.
+   * (a row so old would go with them), the row has a later place and the id for its name. To be
+   * counted by the caller (countAdded).
    */
   insertKept(place: Place, task: Omit<NewTask, "at" | "seq" | "lease" | "name">, nowUs: number) {
     const kept = { ...task, ...place, lease: null, name: null };
-    if (!this.isHidden(place.seq, nowUs) && this.#store.insertTask(kept)) {
-      this.#tally.added(nowUs);
-      return place;
-    }
+    if (!this.isHidden(place.seq, nowUs) && this.#store.insertTask(kept)) return place;
     const name = this.idOf(place);
     return { at: place.at, seq: this.#insertNext({ ...kept, name }, nowUs) };
   }

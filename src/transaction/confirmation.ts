@@ -30,44 +30,56 @@ export async function askOutcome(
   // What may be called is decided anew: it may have changed since the transaction began.
   const isAllowed = target !== null && checkTarget(target, config, hostOf(config.issuer)) === null;
   if (!isAllowed) return undefined;
+  const signal = AbortSignal.timeout(timeoutMs);
   try {
     const response = await send(target.href, {
       method: "POST",
       headers: { "content-type": "application/json", "user-agent": "edgetasks" },
       body: JSON.stringify({ transaction: transactionPath(name) }),
       redirect: "manual",
-      signal: AbortSignal.timeout(timeoutMs),
+      signal,
     });
-    return await readOutcome(response);
+    return await readOutcome(response, signal);
   } catch {
     return undefined;
   }
 }
 
-async function readOutcome(response: Response): Promise<TransactionOutcome | undefined> {
+async function readOutcome(
+  response: Response,
+  signal: AbortSignal,
+): Promise<TransactionOutcome | undefined> {
   if (response.status !== 200) {
     await response.body?.cancel();
     return response.status === 404 || response.status === 410 ? "ROLLED_BACK" : undefined;
   }
-  const text = await readText(response);
+  const text = await readText(response, signal);
   const answer = text === undefined ? undefined : (JSON.parse(text) as unknown);
   const outcome = (answer as { readonly outcome?: unknown } | null | undefined)?.outcome;
   if (outcome === "commit") return "COMMITTED";
   return outcome === "rollback" ? "ROLLED_BACK" : undefined;
 }
 
-/** The body, unless it is larger than any answer is. */
-async function readText({ body }: Response): Promise<string | undefined> {
+/** The body, unless it is larger than any answer is, or does not end in time. */
+async function readText({ body }: Response, signal: AbortSignal): Promise<string | undefined> {
   if (body === null) return undefined;
+  const reader = (body as ReadableStream<Uint8Array>).getReader();
+  // A request's signal need not end an answer that has begun.
+  signal.addEventListener("abort", () => void reader.cancel().catch(() => undefined));
   const decoder = new TextDecoder();
   let text = "";
   let size = 0;
-  for await (const chunk of body as ReadableStream<Uint8Array>) {
-    size += chunk.length;
-    if (size > MAX_CONFIRM_SIZE) return undefined;
-    text += decoder.decode(chunk, { stream: true });
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (signal.aborted) return undefined;
+    if (done) return text;
+    size += value.length;
+    if (size > MAX_CONFIRM_SIZE) {
+      await reader.cancel();
+      return undefined;
+    }
+    text += decoder.decode(value, { stream: true });
   }
-  return text;
 }
 
 function hostOf(issuer: string): string | undefined {

@@ -123,13 +123,7 @@ export class TransactionObject
   }
 
   async commit(): Promise<Result<TransactionRecord>> {
-    const transaction = this.#transaction;
-    const isLate =
-      transaction?.state === "OPEN" &&
-      transaction.confirmUrl === undefined &&
-      this.clock() >= transaction.expireTimeUs;
-    // The alarm was to do it, and may be a moment late.
-    if (isLate) this.#decide(transaction, "ROLLED_BACK");
+    this.#expire();
     return this.#end("COMMITTED");
   }
 
@@ -142,6 +136,7 @@ export class TransactionObject
   async stateFor({
     queue,
   }: QueueName): Promise<Result<Pick<TransactionRecord, "state" | "expireTimeUs">>> {
+    this.#expire();
     const transaction = this.#transaction;
     if (transaction === null) return noTransaction();
     // OPEN promises that the queue will be told, so it must be written down here.
@@ -153,17 +148,19 @@ export class TransactionObject
 
   /**
    * Never throws: after six failed tries the platform would forget the alarm for good. A later one
-   * is set before the work, so that a crash in the middle can't lose it either.
+   * is set before the work, so that a crash in the middle can't lose it either; forgetting, which
+   * nobody waits for, is left to the platform's own repetitions.
    */
   override async alarm(): Promise<void> {
     this.#alarmMs = null;
     if (this.#transaction === null) return;
-    this.#setAlarm(this.clock() + WATCHDOG_US);
+    if (this.#forgetAtUs() > this.clock()) this.#setAlarm(this.clock() + WATCHDOG_US);
     try {
       await this.#catchUp(this.#transaction);
       this.#arm();
     } catch (error) {
       this.warn("a transaction's alarm failed and is repeated", { error: String(error) });
+      this.#setAlarm(this.clock() + WATCHDOG_US);
     }
   }
 
@@ -237,6 +234,16 @@ export class TransactionObject
       await within(this.patienceMs, telling);
     }
     return ok(recordOf(decided));
+  }
+
+  /** Rolls back what is open past its time: the alarm was to do it, and may be late or lost. */
+  #expire(): void {
+    const transaction = this.#transaction;
+    const isLate =
+      transaction?.state === "OPEN" &&
+      transaction.confirmUrl === undefined &&
+      this.clock() >= transaction.expireTimeUs;
+    if (isLate) this.#decide(transaction, "ROLLED_BACK");
   }
 
   /** The commit point. From here on an alarm goes on with it, whatever becomes of the caller. */

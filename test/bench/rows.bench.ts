@@ -9,7 +9,13 @@ import { encodeMeta, partsOf, type QueueSettings, type TaskSpec } from "../../sr
 import type { Result } from "../../src/core/result.ts";
 import type { Env, StubOf } from "../../src/env.ts";
 import type { QueueObject } from "../../src/queue/queue-object.ts";
-import type { PullService, QueueAdmin, QueueReports } from "../../src/queue/service.ts";
+import type {
+  ParticipantService,
+  PullService,
+  QueueAdmin,
+  QueueReports,
+} from "../../src/queue/service.ts";
+import type { CoordinatorService, TransactionService } from "../../src/transaction/service.ts";
 import type { RowCount } from "./row-count.ts";
 
 const SETTINGS: QueueSettings = {
@@ -40,7 +46,8 @@ const META = encodeMeta({
 });
 const BODY = new TextEncoder().encode(JSON.stringify({ order: 1, note: "x".repeat(70) }));
 
-type Stub = StubOf<QueueAdmin & QueueReports & PullService>;
+type Stub = StubOf<QueueAdmin & QueueReports & PullService & ParticipantService>;
+type Counted = Stub | StubOf<TransactionService & CoordinatorService>;
 
 beforeEach(() => {
   vi.spyOn(globalThis, "fetch").mockImplementation(async () => new Response(null));
@@ -112,6 +119,46 @@ test("alone in an idle queue, due at once, named", async (context) => {
   await count(context, queue, { tasks: 5, goal: 7.1 }, () =>
     oneByOne(queue, (n) => ({ id: `name-${n}` })),
   );
+});
+
+test("in transactions of 10, committed at once", async (context) => {
+  const queue = await openQueue("transactional");
+  await count(context, queue, { tasks: 500, goal: 4.2 }, async () => {
+    for (let i = 1; i <= 50; i++) {
+      const specs = Array.from({ length: 10 }, (): TaskSpec => ({ meta: META, body: BODY }));
+      for (const added of expectOk(await queue.prepareTasks(String(i), specs))) expectOk(added);
+      expectOk(await queue.resolve(String(i), "COMMITTED"));
+    }
+    await untilEmpty(queue);
+  });
+});
+
+test("in a transaction of its own, alone in an idle queue", async (context) => {
+  const queue = await openQueue("transactional-alone");
+  await count(context, queue, { tasks: 5, goal: 7.1 }, async () => {
+    for (let i = 1; i <= 5; i++) {
+      const specs = [{ meta: META, body: BODY }];
+      for (const added of expectOk(await queue.prepareTasks(String(i), specs))) expectOk(added);
+      expectOk(await queue.resolve(String(i), "COMMITTED"));
+      await untilEmpty(queue);
+      await fireAlarms(queue);
+    }
+  });
+});
+
+test("a transaction's own object, over 3 queues", async (context) => {
+  const name = { project: "bench", location: "us-central1", id: "1" };
+  const stub = (env as Env).TRANSACTIONS.getByName("bench/us-central1/1");
+  const total = await startCounting(stub);
+  expectOk(await stub.begin({ name, lifetimeUs: 60e6 }));
+  for (const id of ["t-a", "t-b", "t-c"]) {
+    await openQueue(id);
+    const queue = { project: "bench", location: "us-central1", queue: id };
+    expectOk(await stub.enlist(queue));
+  }
+  expectOk(await stub.commit());
+  await fireAlarms(stub);
+  Object.assign(context.task.meta, { tasks: 1, goal: 9.1, rows: await total() });
 });
 
 test("pulled in batches of 100: insert, lease, acknowledge", async (context) => {
@@ -217,7 +264,7 @@ async function untilEmpty(queue: Stub): Promise<void> {
 }
 
 /** Lets the object's clock go on to each alarm that is set, until none is set any more. */
-async function fireAlarms(queue: Stub): Promise<void> {
+async function fireAlarms(queue: Counted): Promise<void> {
   for (let i = 0; i < 20; i++) {
     const isSet = await inObject(queue, async (object, { storage }) => {
       const alarmMs = await storage.getAlarm();
@@ -249,8 +296,8 @@ async function count(
   Object.assign(context.task.meta, counted);
 }
 
-/** Has every statement and alarm of the object counted from now on. */
-async function startCounting(queue: Stub): Promise<() => Promise<number>> {
+/** Has every statement, record and alarm of the object counted from now on. */
+async function startCounting(queue: Counted): Promise<() => Promise<number>> {
   let rows = 0;
   await inObject(queue, (_object, state) => {
     const { storage } = state;
@@ -268,12 +315,18 @@ async function startCounting(queue: Stub): Promise<() => Promise<number>> {
       return setAlarm(...args);
     };
     Object.defineProperty(storage, "setAlarm", { value: countedAlarm });
+    const put = storage.kv.put.bind(storage.kv);
+    const countedPut: typeof storage.kv.put = (...args) => {
+      rows++;
+      return put(...args);
+    };
+    Object.defineProperty(storage.kv, "put", { value: countedPut });
   });
   return async () => rows;
 }
 
 function inObject<T>(
-  queue: Stub,
+  queue: Counted,
   use: (object: QueueObject, state: DurableObjectState) => T,
 ): Promise<Awaited<T>> {
   return runInDurableObject(queue as never, use as never);

@@ -186,14 +186,21 @@ describe("a server that cannot be asked", () => {
       `${server.url} asks for credentials: the API_TOKEN is not the server's\n`,
     );
 
+    let status = 404;
     const other = createServer((_request, response) => {
-      response.writeHead(404).end("<html>wr0ng</html>");
+      response.writeHead(status, { "content-type": "text/html" }).end("<html>wr0ng</html>");
     }).listen(0, "127.0.0.1");
     await once(other, "listening");
     const url = `http://127.0.0.1:${(other.address() as AddressInfo).port}`;
-    expect((await queues([...apply, url])).stderr).toBe(
-      `${url} does not look like this service: it answers 404\n`,
-    );
+    const alien = () => `${url} does not look like this service: it answers ${status}\n`;
+    expect((await queues([...apply, url])).stderr).toBe(alien());
+    status = 200;
+    for (const args of [
+      [...apply, url],
+      ["export", "--url", url],
+    ]) {
+      expect(await queues(args)).toEqual({ code: 1, stdout: "", stderr: alien() });
+    }
     other.close();
     await once(other, "close");
     expect(await queues([...apply, url])).toEqual({

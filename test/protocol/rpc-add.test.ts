@@ -272,14 +272,25 @@ describe("a wrong task", () => {
     expect((await app.add(pullTask(queue, changes))).results).toEqual([code]);
   });
 
-  it("of a size just right is not refused", async () => {
+  it("of a size just right is not refused, and a byte more is", async () => {
     const app = new RpcApp();
     const { queue } = await app.queue("PULL");
-    const [push, pull] = [
-      await app.add({ body: long(102_300), etaUsec: inUs(DAY) }),
-      await app.add(pullTask(queue, { body: long(1_047_900), tag: long(500) })),
-    ];
-    expect([push.results, pull.results]).toEqual([["OK"], ["OK"]]);
+    // As Task.size of the SDK has it: method, url, headers, body; never a name, retries or a tag.
+    const push = (more: number) => ({
+      ...{ taskName: long(500 - more), retryParameters: { retryLimit: 3, minBackoffSec: 1 } },
+      ...{ url: bytes("/work"), header: [header("X-A", "b")], etaUsec: inUs(DAY) },
+      body: long(102_400 - "POST/work".length - "X-A: b\r\n".length + more),
+    });
+    const pull = (more: number) =>
+      pullTask(queue, {
+        ...{ taskName: long(500 - more), tag: long(500) },
+        body: long(1_048_576 - "PULL".length + more),
+      });
+    const added = [push(0), push(1), pull(0), pull(1)].map(async (one) => app.add(one));
+    expect((await Promise.all(added)).map(({ results }) => results)).toEqual([
+      ...[["OK"], ["TASK_TOO_LARGE"]],
+      ...[["OK"], ["TASK_TOO_LARGE"]],
+    ]);
   });
 });
 
@@ -353,6 +364,8 @@ describe("what is stored of a push task", () => {
         header("content-type", "text/plain"),
         header("X-A", "1"),
         header("x-a", "2"),
+        header("Cookie", "a=1"),
+        header("Cookie", "b=2"),
         header("X-AppEngine-Current-Namespace", "ns"),
         header("X-AppEngine-Default-Namespace", ""),
         header("X-AppEngine-QueueName", "forged"),
@@ -366,12 +379,13 @@ describe("what is stored of a push task", () => {
       headers: {
         "content-type": "text/plain",
         "X-A": "1, 2",
+        Cookie: "a=1; b=2",
         "X-AppEngine-Current-Namespace": "ns",
         "X-AppEngine-Default-Namespace": "",
         "X-Latin": "é",
       },
     });
-    expect(Object.keys((meta.target as { headers: object }).headers)).toHaveLength(5);
+    expect(Object.keys((meta.target as { headers: object }).headers)).toHaveLength(6);
     expect(meta.target).not.toHaveProperty("failFast");
   });
 

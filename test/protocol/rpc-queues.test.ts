@@ -127,6 +127,14 @@ describe("FetchQueues", () => {
     expect(await app.refused("FetchQueues", { maxRows: 0 })).toBe("INVALID_REQUEST");
   });
 
+  it("tells a rate as a queue.yaml has it", async () => {
+    const app = new RpcApp();
+    // Per second it would be 5.787e-7, which no queue.yaml can say.
+    await app.ok("UpdateQueue", update("a", { bucketRefillPerSecond: 0.05 / 86_400 }));
+    const { queue } = await app.ok("FetchQueues", { maxRows: 1 });
+    expect(queue[0]?.userSpecifiedRate).toMatch(/^0\.0000005787\d*\/s$/);
+  });
+
   it("lists the queues of the application named", async () => {
     const [app, other] = [new RpcApp(), new RpcApp()];
     await other.ok("UpdateQueue", update("theirs"));

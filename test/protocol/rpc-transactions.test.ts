@@ -1,5 +1,6 @@
 /** Transactions as App Engine's SDKs drive them: begun and ended by datastore_v3, filled by BulkAdd. */
 import { describe, expect, it } from "vitest";
+import { MAX_TRANSACTION_TASKS } from "../../src/core/limits.ts";
 import { bytes, pullTask, RpcApp } from "./rpc-client.ts";
 
 /** A pull queue pair and a transaction begun for them. */
@@ -94,5 +95,25 @@ describe("a transaction", () => {
     expect(results).toEqual(["OK"]);
     await app.ok("Commit", transaction);
     expect(await counts()).toEqual([1, 0]);
+  });
+
+  it("is rolled back where one queue of a call refuses what others took", async () => {
+    const { app, one, two, transaction, add, counts } = await begun();
+    for (let n = 0; n < MAX_TRANSACTION_TASKS / 100; n++) await add(two, 100);
+    const task = { transaction: { handle: transaction.handle, app: transaction.app } };
+    const addRequest = [pullTask(one, task), pullTask(two, task)];
+    expect(await app.refused("BulkAdd", { addRequest })).toBe("TOO_MANY_TASKS");
+    expect(await app.call("Commit", transaction)).toMatchObject({ kind: "application", code: 1 });
+    expect(await counts()).toEqual([0, 0]);
+  });
+
+  it("goes on where the first queue of a call refuses", async () => {
+    const { app, one, two, transaction, add, counts } = await begun();
+    for (let n = 0; n < MAX_TRANSACTION_TASKS / 100; n++) await add(two, 100);
+    const task = { transaction: { handle: transaction.handle, app: transaction.app } };
+    const addRequest = [pullTask(two, task), pullTask(one, task)];
+    expect(await app.refused("BulkAdd", { addRequest })).toBe("TOO_MANY_TASKS");
+    await app.ok("Commit", transaction);
+    expect(await counts()).toEqual([0, MAX_TRANSACTION_TASKS]);
   });
 });

@@ -156,7 +156,7 @@ describe("problems", () => {
       ],
     ],
     ["queue: [\n", [expect.stringMatching(/^2 {2}Flow sequence/)]],
-    ["queue: []\n---\nqueue: []", [expect.stringContaining("multiple documents")]],
+    ["queue: []\n---\nqueue: []", ["2  A file is one document only."]],
     [
       "queue:\n- name: q\n  rate: 1/s\n  rate: 2/s",
       ["4 queue[0].rate is already given in line 3."],

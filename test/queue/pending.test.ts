@@ -7,6 +7,7 @@ import {
   TRANSACTION_ASK_US,
   TRANSACTION_ASKS,
   TRANSACTION_GRACE_US,
+  TRANSACTION_OVERDUE_US,
 } from "../../src/core/limits.ts";
 import type { CreatedTask, TaskSpec } from "../../src/core/model.ts";
 import { encodeMeta } from "../../src/core/model.ts";
@@ -228,6 +229,19 @@ describe("commit", () => {
     }));
 });
 
+describe("an id", () => {
+  it("is never that of a task that is there, whatever the clock does across a restart", () =>
+    withEngine((rig) => {
+      rig.engine.pause();
+      const there = rig.create();
+      rig.restart();
+      const pending = prepareOne(rig, "1");
+      expect(pending.id).not.toBe(there.id);
+      commit(rig, "1");
+      expect(listed(rig).map(({ id }) => id)).toEqual([there.id, pending.id]);
+    }));
+});
+
 describe("rollback", () => {
   it("leaves nothing", () =>
     withEngine((rig) => {
@@ -357,6 +371,20 @@ describe("doubts", () => {
       expect(questions(rig)).toEqual([]);
       rig.advance(1);
       expect(questions(rig)).toHaveLength(1);
+    }));
+
+  it("are asked about seldom where the transaction stays open past its end", () =>
+    withEngine((rig) => {
+      prepareOne(rig, "1");
+      const end = rig.now + SECOND;
+      rig.advance(MINUTE);
+      for (let n = 0; n < 3; n++) {
+        const [question] = questions(rig);
+        rig.engine.pending.answered(question!, end);
+        rig.advance(TRANSACTION_OVERDUE_US);
+        expect(questions(rig)).toEqual([]);
+        rig.advance(TRANSACTION_ASK_US);
+      }
     }));
 
   it("are asked about at once after a restart, a few at a time", () =>

@@ -28,6 +28,8 @@ export const STEP_KINDS = [
   "restart",
   "crash in turn",
   "list",
+  "prepare",
+  "decide",
 ] as const;
 export type StepKind = (typeof STEP_KINDS)[number];
 
@@ -39,7 +41,7 @@ export interface Step<Kind extends string = StepKind> {
 /** How often each kind of step comes up, relative to the others. */
 export type Weights<Kind extends string> = Readonly<Record<Kind, number>>;
 
-/** The steps of a push queue. */
+/** The steps of a push queue that has no part in transactions. */
 export const WEIGHTS: Weights<StepKind> = {
   create: 10,
   createNamed: 5,
@@ -63,7 +65,12 @@ export const WEIGHTS: Weights<StepKind> = {
   restart: 4,
   "crash in turn": 1.5,
   list: 3,
+  prepare: 0,
+  decide: 0,
 };
+
+/** The steps of one that has. */
+export const TRANSACTION_WEIGHTS: Weights<StepKind> = { ...WEIGHTS, prepare: 8, decide: 6 };
 
 /** The history of a seed. */
 export function makeHistory<Kind extends string>(

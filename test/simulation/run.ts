@@ -6,6 +6,7 @@ import {
   type Step,
   type StepKind,
   shrinkHistory,
+  TRANSACTION_WEIGHTS,
   WEIGHTS,
   type Weights,
 } from "./history.ts";
@@ -29,6 +30,7 @@ interface Player<Kind extends string> {
 }
 
 export const PUSH: Game<StepKind> = { weights: WEIGHTS, start: (world) => new Simulation(world) };
+export const TRANSACTIONAL: Game<StepKind> = { ...PUSH, weights: TRANSACTION_WEIGHTS };
 export const PULL: Game<PullStepKind> = {
   weights: PULL_WEIGHTS,
   start: (world) => new PullSimulation(world),

@@ -10,6 +10,7 @@ import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import type { Env } from "../../src/env.ts";
 import { Engine } from "../../src/queue/engine.ts";
+import { PendingStore } from "../../src/queue/pending-store.ts";
 import { type NewTask, type Place, Store } from "../../src/queue/store.ts";
 import {
   type Budget,
@@ -20,6 +21,7 @@ import {
   PULL,
   PUSH,
   simulate,
+  TRANSACTIONAL,
 } from "./run.ts";
 
 declare global {
@@ -59,6 +61,12 @@ function chosenBudget(): Budget {
 describe("the engine keeps its promises through random histories", () => {
   it("of a push queue", { timeout: 600_000 }, async () => {
     const failure = await simulateIn(PUSH, "push", withStore(Store), chosenBudget());
+    expect(failure?.told ?? "every promise kept").toBe("every promise kept");
+  });
+
+  it("of a push queue that takes part in transactions", { timeout: 600_000 }, async () => {
+    const build = withStore(Store);
+    const failure = await simulateIn(TRANSACTIONAL, "transactional", build, chosenBudget());
     expect(failure?.told ?? "every promise kept").toBe("every promise kept");
   });
 
@@ -108,7 +116,7 @@ describe("a bug planted on purpose is found within the default budget", () => {
           return super.deleteTask(from.at, from.seq, false);
         }
       },
-      finding: /unexpected refusal|listed: false/,
+      finding: /no such task|unexpected refusal|listed: false/,
     },
     {
       bug: "names are not kept after the end",
@@ -158,6 +166,58 @@ describe("a bug planted on purpose is found within the default budget", () => {
     );
     const failure = await simulateIn(PUSH, "shrunk", forgetful, DEFAULT_BUDGET);
     expect(failure?.told.split("\n").length).toBeLessThan(25);
+  });
+});
+
+describe("a bug of transactions planted on purpose is found within the default budget", () => {
+  const withPending = (PendingClass: new (sql: SqlStorage) => PendingStore) =>
+    class extends Store {
+      override readonly pending: PendingStore;
+      constructor(sql: SqlStorage) {
+        super(sql);
+        this.pending = new PendingClass(sql);
+      }
+    };
+  const bugs: readonly Bug[] = [
+    {
+      bug: "a commit leaves the last task behind",
+      store: withPending(
+        class extends PendingStore {
+          override tasksOf(tx: string) {
+            return [...super.tasksOf(tx)].slice(0, -1);
+          }
+        },
+      ),
+      finding: /unexpected refusal/,
+    },
+    {
+      bug: "a new life knows of no transaction",
+      store: withPending(
+        class extends PendingStore {
+          override sums(): [] {
+            return [];
+          }
+        },
+      ),
+      finding: /in doubt|nothing wakes|tasks, not|before its time/,
+    },
+    {
+      bug: "tasks of the past are put in where they were to be",
+      store: class extends Store {
+        override insertTask(task: NewTask): boolean {
+          return super.insertTask({
+            ...task,
+            name: task.name?.startsWith("179") ? null : task.name,
+          });
+        }
+      },
+      finding: /no such task|unexpected refusal|listed: false/,
+    },
+  ];
+
+  it.each(bugs)("$bug", { timeout: 60_000 }, async ({ bug, store, finding }) => {
+    const failure = await simulateIn(TRANSACTIONAL, bug, withStore(store), DEFAULT_BUDGET);
+    expect(failure?.message).toMatch(finding);
   });
 });
 

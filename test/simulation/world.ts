@@ -11,7 +11,8 @@
  *  - dispatches stay within the token bucket and the concurrency cap, also across restarts;
  *  - an outcome counts exactly if it is that of the last attempt, and once;
  *  - the name of a task that is gone is refused for the tombstone's time, and free after;
- *  - the queue wakes no later than its earliest deadline, and never spins.
+ *  - the queue wakes no later than its earliest deadline, and never spins;
+ *  - of a transaction nothing is to be seen before its decision has come, and then all or nothing.
  */
 import type { AttemptOrder, AttemptOutcome } from "../../src/core/attempt.ts";
 import { encodeMeta, type QueueSettings, type TaskRecord } from "../../src/core/model.ts";
@@ -19,9 +20,11 @@ import type { Result } from "../../src/core/result.ts";
 import { backoffUs } from "../../src/core/retry-policy.ts";
 import type { Engine } from "../../src/queue/engine.ts";
 import { LEASE_US } from "../../src/queue/flights.ts";
+import type { TransactionOutcome } from "../../src/queue/service.ts";
 import type { Step, StepKind } from "./history.ts";
 import { type GivenAttempt, isHeld, Model, type ModelLease, type ModelTask } from "./model.ts";
 import { pick } from "./random.ts";
+import { ASKED_WITHIN_US, Transactions } from "./transactions.ts";
 
 const SECOND_US = 1e6;
 export const START_US = 1_790_000_000 * SECOND_US;
@@ -55,6 +58,7 @@ export interface World {
 export class Simulation {
   readonly #world: World;
   readonly #model: Model;
+  readonly #transactions = new Transactions();
   #engine: Engine;
   #nowUs = START_US;
   /** Tokens that gathered unseen may be lost to a step back, so the model knows no least any more. */
@@ -93,7 +97,10 @@ export class Simulation {
     this.#changeSettings(settings);
     this.#setState("RUNNING");
     this.log.push(`${this.#clock()} settle`);
-    for (let rounds = 0; this.#model.live().length > 0; rounds++) {
+    // Nobody tells the queue: it asks by itself.
+    for (const id of this.#transactions.doubts) this.#transactions.decide(id, "COMMITTED");
+    const isLeft = () => this.#model.live().length > 0 || this.#transactions.doubts.length > 0;
+    for (let rounds = 0; isLeft(); rounds++) {
       check(rounds < 3000, () => `${this.#describeLive()} still wait after ${rounds} rounds`);
       this.#turn();
       let settled = 0;
@@ -102,7 +109,7 @@ export class Simulation {
         settled++;
       }
       if (settled > 0) continue;
-      if (this.#model.live().length === 0) break;
+      if (!isLeft()) break;
       const wakeUs = this.#engine.wakeAtUs(this.#nowUs);
       check(wakeUs < Number.POSITIVE_INFINITY, () => `nothing wakes ${this.#describeLive()}`);
       this.#advance(Math.max(wakeUs, this.#nowUs + 1));
@@ -207,6 +214,10 @@ export class Simulation {
       this.#world.undone(() => {
         this.#engine.capacity = LANES * LANE_WIDTH;
         this.#engine.createTask({ meta: META }, this.#nowUs);
+        const { pending } = this.#engine;
+        const transaction = pick(this.#transactions.doubts, a);
+        pending.prepare(transaction ?? "unheard of", [{ meta: META }], this.#nowUs);
+        if (transaction !== undefined) pending.resolve(transaction, "COMMITTED", this.#nowUs);
         const attempt = pick(this.#running(), a);
         if (attempt !== undefined) {
           const end = { kind: "response", status: 200 } as const;
@@ -221,7 +232,57 @@ export class Simulation {
       this.#checkList();
       return undefined;
     },
+    prepare: (a, b, c) => this.#prepare(a, b, c),
+    decide: (a, b, c) => {
+      const id = pick(this.#transactions.doubts, a);
+      if (id === undefined) return "nothing to decide";
+      const outcome = this.#transactions.decide(id, b < 0.7 ? "COMMITTED" : "ROLLED_BACK");
+      const isTold = c < 0.6;
+      if (isTold) this.#resolve(id, outcome);
+      return `${id} ${outcome}, ${isTold ? "told" : "untold"}`;
+    },
   };
+
+  // --- transactions --------------------------------------------------------------------------
+
+  #prepare(a: number, b: number, c: number): string {
+    const id = this.#transactions.choose(a);
+    const specs = Array.from({ length: 1 + Math.floor(b * 4) }, (_, n) => ({
+      meta: META,
+      ...(c < 0.5 ? {} : { scheduleTimeUs: this.#nowUs + Math.floor((c - 0.6) * 20e6) }),
+      ...(n === 1 ? { body: new Uint8Array(2000) } : {}),
+    }));
+    const prepared = expectOk(this.#engine.pending.prepare(id, specs, this.#nowUs));
+    const tasks = prepared.map(expectOk);
+    for (const task of tasks) {
+      check(!this.#model.tasks.has(task.id), () => `id ${task.id} was given twice`);
+    }
+    this.#transactions.add(id, tasks);
+    return `${tasks.map((task) => task.id).join(", ")} in ${id}`;
+  }
+
+  /** The queue hears a decision, and follows. */
+  #resolve(id: string, outcome: TransactionOutcome): void {
+    const followed = expectOk(this.#engine.pending.resolve(id, outcome, this.#nowUs));
+    const tasks = this.#transactions.settle(id);
+    check(followed === tasks.length, () => `${id} had ${tasks.length} tasks, not ${followed}`);
+    if (outcome === "ROLLED_BACK") return;
+    for (const task of tasks) {
+      const record = expectOk(this.#engine.getTask(task.id, false, this.#nowUs));
+      const { createTimeUs, scheduleTimeUs } = record;
+      check(scheduleTimeUs === task.scheduleTimeUs, () => `${task.id} is at ${scheduleTimeUs}`);
+      this.#model.tasks.set(task.id, newTask(task.id, false, createTimeUs, scheduleTimeUs));
+    }
+  }
+
+  /** The queue asks what it is in doubt about. */
+  #ask(): void {
+    for (const question of this.#engine.pending.takeQuestions(this.#nowUs)) {
+      const { outcome, openUntilUs } = this.#transactions.answer(question.transaction, this.#nowUs);
+      if (outcome !== undefined) this.#resolve(question.transaction, outcome);
+      this.#engine.pending.answered(question, outcome === undefined ? openUntilUs : undefined);
+    }
+  }
 
   #create(spec: { id?: string; scheduleTimeUs?: number; body?: Uint8Array }): string {
     this.#grantCapacity();
@@ -239,17 +300,7 @@ export class Simulation {
     check(!this.#model.tasks.has(id) || spec.id !== undefined, () => `id ${id} was given twice`);
     const expectedUs = Math.max(this.#nowUs, spec.scheduleTimeUs ?? 0);
     check(scheduleTimeUs === expectedUs, () => `${id} is scheduled for ${scheduleTimeUs}`);
-    this.#model.tasks.set(id, {
-      id,
-      named: spec.id !== undefined,
-      createTimeUs,
-      scheduleTimeUs,
-      fate: "live",
-      goneUs: 0,
-      attempts: 0,
-      open: false,
-      lease: null,
-    });
+    this.#model.tasks.set(id, newTask(id, spec.id !== undefined, createTimeUs, scheduleTimeUs));
     this.#handOut(null);
     return `${id} at ${this.#offset(scheduleTimeUs)}`;
   }
@@ -343,6 +394,7 @@ export class Simulation {
     this.#engine.tick(this.#nowUs);
     this.#engine.sweep(this.#nowUs);
     this.#handOut(null);
+    this.#ask();
     this.#engine.renew(this.#nowUs);
     for (const lease of this.#model.leases()) {
       // What has expired stays so, also when the clock steps back.
@@ -520,6 +572,14 @@ export class Simulation {
         () => `${task.id} tells ${record.dispatchCount} dispatches, not ${task.attempts}`,
       );
     }
+    for (const { id } of this.#transactions.hidden) {
+      const found = this.#engine.getTask(id, false, this.#nowUs);
+      check(!found.ok && found.error.cause === "NO_TASK", () => `${id} is seen before its time`);
+    }
+    if (![...this.#model.tasks.values()].some(({ fate }) => fate === "expired")) {
+      const { tasksCount } = expectOk(this.#engine.getStats(this.#nowUs));
+      check(tasksCount === listed.size, () => `${listed.size} tasks are counted as ${tasksCount}`);
+    }
     for (const id of listed) check(this.#model.tasks.has(id), () => `${id} is listed from nowhere`);
   }
 
@@ -532,6 +592,12 @@ export class Simulation {
       this.#turn();
       wakeUs = this.#engine.wakeAtUs(this.#nowUs);
     }
+    check(
+      this.#transactions.doubts.length === 0 ||
+        this.#hasSteppedBack ||
+        wakeUs <= this.#nowUs + ASKED_WITHIN_US,
+      () => `wakes at ${this.#offset(wakeUs)}, though it is in doubt`,
+    );
     if (this.#model.state !== "RUNNING") return;
     const { maxDispatchesPerSecond, maxConcurrentDispatches } = this.#model.settings.rateLimits;
     const running = this.#running().length;
@@ -586,6 +652,25 @@ export class Simulation {
 const META = encodeMeta({
   target: { kind: "http", url: "https://example.com/", method: "POST", headers: {} },
 });
+
+function newTask(
+  id: string,
+  named: boolean,
+  createTimeUs: number,
+  scheduleTimeUs: number,
+): ModelTask {
+  return {
+    id,
+    named,
+    createTimeUs,
+    scheduleTimeUs,
+    fate: "live",
+    goneUs: 0,
+    attempts: 0,
+    open: false,
+    lease: null,
+  };
+}
 
 function outcomeOf(
   order: AttemptOrder,

@@ -76,6 +76,18 @@ describe("the answer", () => {
       });
     expect(await ask(silent)).toBeUndefined();
   });
+
+  it("that does not end in time is none, whatever came of it", async () => {
+    let isCancelled = false;
+    const endless = new ReadableStream({
+      start: (controller) => controller.enqueue(new TextEncoder().encode('{"outcome":"commit"}')),
+      cancel: () => {
+        isCancelled = true;
+      },
+    });
+    expect(await ask(async () => new Response(endless))).toBeUndefined();
+    expect(isCancelled).toBe(true);
+  }, 3000);
 });
 
 describe("a transaction with a confirmUrl", () => {

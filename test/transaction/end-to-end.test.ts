@@ -74,6 +74,11 @@ function insideQueue<T>(name: QueueName, look: (object: QueueObject) => T | Prom
   return runInDurableObject(stub, look);
 }
 
+function insideStorage(name: QueueName, work: (sql: SqlStorage) => unknown): Promise<void> {
+  const stub = queueStub(bindings, name) as unknown as DurableObjectStub<QueueObject>;
+  return runInDurableObject(stub, (_, { storage }) => void work(storage.sql));
+}
+
 function insideTransaction<T>(look: (object: TransactionObject) => T | Promise<T>) {
   const stub = transactionStub(
     bindings,
@@ -269,6 +274,46 @@ describe("deaths", () => {
   });
 });
 
+describe("storage that refuses", () => {
+  /** Lets so many rows into a table and no more, as storage that is full would. */
+  const limit = (table: string, rows: number) =>
+    insideStorage(queues[0]!, (sql) =>
+      sql.exec(
+        `CREATE TRIGGER full BEFORE INSERT ON ${table}
+         WHEN (SELECT count(*) FROM ${table}) >= ${rows}
+         BEGIN SELECT RAISE(ABORT, 'full'); END`,
+      ),
+    );
+  const relieve = () => insideStorage(queues[0]!, (sql) => sql.exec("DROP TRIGGER full"));
+  const count = async () => value(await queueStub(bindings, queues[0]!).getStats()).tasksCount;
+
+  it("a part of a commit gets none of it, and all of it later", async () => {
+    const specs = [taskSpec(), taskSpec(), taskSpec()];
+    const added = value(await addInTransaction(bindings, transaction, queues[0]!, specs));
+    const ids = added.map((task) => value(task).id);
+    expect(await count()).toBe(0);
+    await limit("task", 2);
+    expect(value(await commit()).state).toBe("COMMITTED");
+    expect((await visible())[0]).toEqual([]);
+    expect(await count()).toBe(0);
+    await relieve();
+    value(await commit());
+    expect((await visible())[0]).toEqual(ids);
+    expect(await count()).toBe(3);
+  });
+
+  it("a part of what is added gets none of it", async () => {
+    await limit("pending", 2);
+    const specs = [taskSpec(), taskSpec(), taskSpec()];
+    await expect(addInTransaction(bindings, transaction, queues[0]!, specs)).rejects.toThrow();
+    await relieve();
+    value(await add(queues[0]!));
+    await abortAllDurableObjects();
+    value(await commit());
+    expect((await visible())[0]).toHaveLength(1);
+  });
+});
+
 describe("a queue in doubt", () => {
   it("asks only when it must, and again where the question is lost", async () => {
     const answers: (TransactionState | "lost")[] = ["lost", "OPEN", "COMMITTED"];
@@ -277,7 +322,8 @@ describe("a queue in doubt", () => {
       stateFor: async () => {
         const state = answers[asked++] ?? "lost";
         if (state === "lost") throw new Error("lost");
-        return { ok: true, value: { state, expireTimeUs: 0 } };
+        const expireTimeUs = Date.now() * 1000 + 3.75 * TRANSACTION_ASK_US;
+        return { ok: true, value: { state, expireTimeUs } };
       },
     } as unknown as CoordinatorService;
     const [queue] = queues as [QueueName];

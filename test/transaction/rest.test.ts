@@ -64,6 +64,12 @@ describe("the methods of a transaction", () => {
       "transaction.lifetime",
       "The lifetime of a transaction must be in [1s, 3600s], not 3600.000001s.",
     ],
+    ...(["0s", "-5s"] as const).map((lifetime): [string, object, string, string] => [
+      `the lifetime ${lifetime}`,
+      { lifetime },
+      "transaction.lifetime",
+      `The lifetime of a transaction must be in [1s, 3600s], not ${lifetime}.`,
+    ]),
     [
       "a lifetime that is none",
       { lifetime: "soon" },
@@ -224,6 +230,34 @@ describe("the header", () => {
         { location: HEADER, locationType: "header" },
       ]);
     }
+  });
+
+  it("counts in a batch of requests, on a part or on the batch", async () => {
+    const queue = await createQueue();
+    const { name } = await begin(queue);
+    const part = (headers: readonly string[]) =>
+      [
+        "--b",
+        "Content-Type: application/http",
+        "",
+        `POST /v2/${queue}/tasks HTTP/1.1`,
+        "Content-Type: application/json",
+        ...headers,
+        "",
+        JSON.stringify(httpTask()),
+        "",
+      ].join("\r\n");
+    const type = { "content-type": "multipart/mixed; boundary=b" };
+    for (const [own, outer] of [
+      [[`${HEADER}: ${name}`], {}],
+      [[], { [HEADER]: name }],
+    ] as const) {
+      const reply = await send("POST", "/batch", `${part(own)}--b--\r\n`, { ...type, ...outer });
+      expect(reply.body).toContain("HTTP/1.1 200");
+    }
+    expect(await names(queue)).toEqual([]);
+    await end(name, "commit");
+    expect(await names(queue)).toHaveLength(2);
   });
 
   it("changes nothing where it cannot be followed", async () => {

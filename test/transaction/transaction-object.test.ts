@@ -173,6 +173,14 @@ describe("expiry", () => {
     expect(transaction.queues.told.get("a")).toBe("ROLLED_BACK");
   });
 
+  it("is what a queue hears that asks, also where the alarm is late", async () => {
+    const transaction = new TestTransaction();
+    await transaction.beginWith(["a"]);
+    transaction.advance(60e6);
+    expect(value(await transaction.stateFor("a")).state).toBe("ROLLED_BACK");
+    expect(error(await transaction.commit())).toMatchObject(OVER);
+  });
+
   it("is not brought on by an alarm that rings too early", async () => {
     const transaction = new TestTransaction();
     await transaction.beginWith(["a"]);

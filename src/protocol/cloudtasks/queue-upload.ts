@@ -23,9 +23,10 @@
  * refuses all the same (a name that was taken or deleted in this very moment) ends the work with
  * the queue's name, before any queue that was there is touched; the upload can be repeated.
  *
- * `GET /api/queue/export?appId=P&format=yaml` (or `xml`), an addition: the queues as a file, which
- * applied again changes nothing. See queue-file/writer.ts for its form; settings that such files
- * have no words for are named in comments.
+ * `GET /api/queue/export?appId=P&format=yaml` (or `xml`), an addition: the queues as a file. See
+ * queue-file/writer.ts for its form; settings that such files have no words for are named in
+ * comments. Applied again it changes nothing but two of those: a routing override that is no
+ * `target` (a version alone, an instance) goes, and a queue.xml has paused pull queues run.
  */
 import type { Context } from "hono";
 import type { Access } from "../../auth/iam/access.ts";

@@ -14,7 +14,12 @@ import type {
 } from "./gen/taskqueue_service_pb.js";
 import { chosenName, draftTask, type TaskDraft } from "./task-draft.ts";
 import { bytesOf } from "./text.ts";
-import { addInTransaction, isTransactional, transactionOf } from "./transactions.ts";
+import {
+  addInTransaction,
+  endTransaction,
+  isTransactional,
+  transactionOf,
+} from "./transactions.ts";
 
 /** Tasks in a call (limits.md §4). */
 const MAX_TASKS = 100;
@@ -238,6 +243,10 @@ function resultOf(
 
 // ---- Adding in a transaction -----------------------------------------------------------------
 
+/**
+ * All of the call or nothing: where one queue refuses its tasks after others took theirs, those can
+ * only be taken back with the whole transaction, which is rolled back then.
+ */
 async function addUnderTransaction(
   call: Call,
   requests: readonly TaskQueueAddRequest[],
@@ -261,15 +270,30 @@ async function addUnderTransaction(
   }
   const transaction = transactionOf(call, requests);
   if (!transaction.ok) return transaction;
-  const results: TaskResult[] = [];
-  for (const { queue, specs, indexes } of groups) {
-    const added = await addInTransaction(call, transaction.value, queue, specs);
-    if (!added.ok) return added;
-    for (const [place, index] of indexes.entries()) {
-      const result = added.value[place];
-      const isSkipped = result?.ok === false && result.error.code === "ABORTED";
-      results[index] = isSkipped ? SKIPPED : resultOf(requests[index], result);
+  const results: TaskResult[] = requests.map(() => SKIPPED);
+  // Whether a part of the call is in the transaction, or may be.
+  let isHalf = false;
+  try {
+    for (const { queue, specs, indexes } of groups) {
+      const wasHalf: boolean = isHalf;
+      isHalf = groups.length > 1;
+      const added = await addInTransaction(call, transaction.value, queue, specs);
+      const isRefused = !added.ok || added.value.some((result) => !result.ok);
+      if (isRefused) {
+        isHalf = wasHalf;
+        results.fill(SKIPPED);
+      }
+      if (!added.ok) return added;
+      for (const [place, index] of indexes.entries()) {
+        const result = added.value[place];
+        const isSkipped = result?.ok === false && result.error.code === "ABORTED";
+        if (!isSkipped) results[index] = resultOf(requests[index], result);
+      }
+      if (isRefused) return answer(results);
     }
+    isHalf = false;
+    return answer(results);
+  } finally {
+    if (isHalf) await endTransaction(call, transaction.value, "rollback");
   }
-  return answer(results);
 }

@@ -6,6 +6,7 @@ import { MAX_BURST_SIZE } from "../../core/limits.ts";
 import type { QueueName, QueueRecord } from "../../core/model.ts";
 import { createSettingsFromPatch } from "../../core/queue-settings.ts";
 import type { DomainError } from "../../core/result.ts";
+import { rateText } from "../../queue-file/description.ts";
 import type { QueueEntry } from "../../queue-file/queue-file.ts";
 import { creationOf, DEFAULT_QUEUE, isPausing, updateOf } from "../../queue-file/settings.ts";
 import { registryStub } from "../../stubs.ts";
@@ -127,7 +128,7 @@ function queueShown(
     ...(isPull
       ? {}
       : {
-          userSpecifiedRate: `${rate}/s`,
+          userSpecifiedRate: rateText(rate),
           maxConcurrentRequests: rateLimits.maxConcurrentDispatches,
         }),
     paused: state !== "RUNNING",

@@ -30,8 +30,9 @@
  * Decided where the sources are silent or differ:
  *  - Leasing from a paused queue is QUEUE_PAUSED, as in Cloud Tasks; Google's development server still
  *    leases.
- *  - A push task may have 100 KiB, a pull task 1 MiB, of its serialised AddRequest: what the SDK and
- *    the development server enforce. The other faces take 1 MiB of both.
+ *  - A push task may have 100 KiB, a pull task 1 MiB, counted as the SDK does: method, url, headers
+ *    and body. Google's development server counts the whole message, and so refuses tasks that the
+ *    SDK lets pass. The other faces take 1 MiB of both.
  *  - FetchQueueStats of a queue that is not there is UNKNOWN_QUEUE, not zeros; executed_last_minute and
  *    _hour count attempts that ended, and in pull queues leases.
  *  - UpdateQueue with a rate above 0 has a paused queue run, as the upload of a queue.yaml does.

@@ -1,5 +1,5 @@
 /** From a TaskQueueAddRequest to the task that is stored: every rule, and the code of its refusal. */
-import { isFieldSet, toBinary } from "@bufbuild/protobuf";
+import { isFieldSet } from "@bufbuild/protobuf";
 import { appEngineHost } from "../../core/app-engine-host.ts";
 import { isNamespaceHeader, isServiceHeader } from "../../core/header-rules.ts";
 import { MAX_HEADERS_SIZE, MAX_TAG_LENGTH, MAX_URL_LENGTH } from "../../core/limits.ts";
@@ -26,7 +26,7 @@ import { routingOfHost } from "./host.ts";
 import { readTaskRetry } from "./retry.ts";
 import { headerTextOf, textOf } from "./text.ts";
 
-/** Largest tasks, in bytes of their AddRequest (rpc.md §7). */
+/** Largest tasks, in bytes (limits.md §1). */
 const MAX_PUSH_SIZE = 102_400;
 const MAX_PULL_SIZE = 1_048_576;
 /** Furthest time (limits.md §3: 30 days). */
@@ -58,7 +58,7 @@ export function draftTask(request: TaskQueueAddRequest, call: Call): Reply<TaskD
     nameProblem(request) ??
     timeProblem(request, call.nowUs) ??
     privilegeProblem(request) ??
-    sizeProblem(request, call);
+    sizeProblem(request);
   if (problem !== undefined) return problem;
   const spec = isPull(request) ? pullSpec(request) : pushSpec(request, queue.value, call);
   return spec.ok ? answer({ queue: queue.value, spec: spec.value }) : spec;
@@ -107,11 +107,18 @@ function privilegeProblem(request: TaskQueueAddRequest): Problem {
   return undefined;
 }
 
-function sizeProblem(request: TaskQueueAddRequest, call: Call): Problem {
+function sizeProblem(request: TaskQueueAddRequest): Problem {
   const most = isPull(request) ? MAX_PULL_SIZE : MAX_PUSH_SIZE;
-  // Smaller than the whole call it came in.
-  if (call.size <= most || toBinary(Schema, request).length <= most) return undefined;
+  if (sizeOf(request) <= most) return undefined;
   return refuse(Code.TASK_TOO_LARGE, `The task is larger than ${most} bytes.`);
+}
+
+/** A task's size as the SDK counts it (rpc.md §6, `Task.size`): a name or a tag takes none of it. */
+function sizeOf(request: TaskQueueAddRequest): number {
+  const { url, body, header } = request;
+  const method = isPull(request) ? "PULL" : METHODS[request.method];
+  const headers = header.reduce((sum, { key, value }) => sum + key.length + value.length + 4, 0);
+  return method.length + body.length + url.length + headers;
 }
 
 /** The parts of a spec that every task has. A copy of the body: the rest of the call goes free. */
@@ -266,7 +273,9 @@ function readHeaders({ header }: TaskQueueAddRequest): Reply<Headers> {
     else if (lower === "x-appengine-failfast") failFast = value.toLowerCase() !== "false";
     else if (!isServiceHeader(lower) || isNamespaceHeader(lower)) {
       const before = kept.get(lower);
-      kept.set(lower, before === undefined ? [name, value] : [before[0], `${before[1]}, ${value}`]);
+      // A list of values has commas; cookies are the exception (RFC 9110 §5.3, RFC 6265 §4.2.1).
+      const comma = lower === "cookie" ? ";" : ",";
+      kept.set(lower, before ? [before[0], `${before[1]}${comma} ${value}`] : [name, value]);
     }
   }
   if (size >= MAX_HEADERS_SIZE) {
