@@ -183,6 +183,11 @@ export interface TaskSpec {
    * Absent: any, since a pull queue converts what is not a pull task when it is leased.
    */
   readonly queueType?: QueueSettings["type"];
+  /**
+   * True: a schedule time in the past is kept in a pull queue, whose tasks are leased in the order of
+   * their times (rpc.md §7). Cloud Tasks makes it now.
+   */
+  readonly keepsPast?: boolean;
 }
 
 /** A TaskSpec in parts, see partsOf. */
@@ -193,6 +198,7 @@ export type TaskParts = readonly [
   body: Uint8Array | undefined,
   tag: string | undefined,
   queueType: TaskSpec["queueType"],
+  keepsPast: TaskSpec["keepsPast"],
 ];
 
 /**
@@ -200,11 +206,20 @@ export type TaskParts = readonly [
  * about a twentieth less than an object that holds them, and single creates are what there is most of.
  */
 export function partsOf(spec: TaskSpec): TaskParts {
-  return [spec.meta, spec.scheduleTimeUs, spec.id, spec.body, spec.tag, spec.queueType];
+  const { meta, scheduleTimeUs, id, body, tag, queueType, keepsPast } = spec;
+  return [meta, scheduleTimeUs, id, body, tag, queueType, keepsPast];
 }
 
 /** The spec that partsOf took apart. */
-export function specOf([meta, scheduleTimeUs, id, body, tag, queueType]: TaskParts): TaskSpec {
+export function specOf([
+  meta,
+  scheduleTimeUs,
+  id,
+  body,
+  tag,
+  queueType,
+  keepsPast,
+]: TaskParts): TaskSpec {
   return {
     meta,
     ...(scheduleTimeUs === undefined ? {} : { scheduleTimeUs }),
@@ -212,6 +227,7 @@ export function specOf([meta, scheduleTimeUs, id, body, tag, queueType]: TaskPar
     ...(body === undefined ? {} : { body }),
     ...(tag === undefined ? {} : { tag }),
     ...(queueType === undefined ? {} : { queueType }),
+    ...(keepsPast === undefined ? {} : { keepsPast }),
   };
 }
 

@@ -16,6 +16,17 @@ export function wrongType(
   return refuse("INVALID_ARGUMENT", "WRONG_QUEUE_TYPE", text);
 }
 
+/** The schedule time a task is stored with: not before now, but where past times keep their order. */
+export function firstDueUs(
+  { scheduleTimeUs, keepsPast }: TaskSpec,
+  { type }: QueueSettings,
+  nowUs: number,
+): number {
+  if (scheduleTimeUs === undefined) return nowUs;
+  const earliestUs = keepsPast === true && type === "PULL" ? 1 : nowUs;
+  return Math.max(earliestUs, scheduleTimeUs);
+}
+
 /** A task's meta with the queue-level header overrides; null where they change nothing. */
 export function overrideMeta(meta: EncodedMeta, settings: QueueSettings): EncodedMeta | null {
   if (settings.httpTarget?.headers === undefined) return null;

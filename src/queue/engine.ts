@@ -29,7 +29,7 @@ import type { Result } from "../core/result.ts";
 import { assert, ok, refuse } from "../core/result.ts";
 import { backoffUs, isExhausted } from "../core/retry-policy.ts";
 import { isSlowingEnd } from "../core/throttle.ts";
-import { overrideMeta, wrongType } from "./admission.ts";
+import { firstDueUs, overrideMeta, wrongType } from "./admission.ts";
 import type { Flight } from "./flights.ts";
 import { Flights, LEASE_US } from "./flights.ts";
 import { Pace } from "./pace.ts";
@@ -173,7 +173,7 @@ export class Engine {
     if (taken !== null) return refuse("ALREADY_EXISTS", taken, "Requested entity already exists");
     const overridden = overrideMeta(spec.meta, queue.settings);
     const meta = overridden ?? spec.meta;
-    const scheduleTimeUs = Math.max(nowUs, spec.scheduleTimeUs ?? nowUs);
+    const scheduleTimeUs = firstDueUs(spec, queue.settings, nowUs);
     const born = scheduleTimeUs === nowUs && this.#canLeaseAtBirth(spec, nowUs);
     const sequence = this.#tasks.insert(
       spec,

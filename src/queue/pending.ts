@@ -27,7 +27,7 @@ import {
 import type { CreatedTask, TaskSpec } from "../core/model.ts";
 import type { DomainError, Result } from "../core/result.ts";
 import { fail, ok, refuse } from "../core/result.ts";
-import { overrideMeta, wrongType } from "./admission.ts";
+import { firstDueUs, overrideMeta, wrongType } from "./admission.ts";
 import type { PendingStore } from "./pending-store.ts";
 import type { TransactionOutcome } from "./service.ts";
 import type { Place, StoredQueue } from "./store.ts";
@@ -108,7 +108,8 @@ export class Pending {
     if (excess !== undefined) return excess;
     const created = specs.map((spec, index): CreatedTask => {
       const overridden = metas[index] ?? null;
-      const task = this.#keep(transaction, spec, overridden ?? spec.meta, nowUs);
+      const dueUs = firstDueUs(spec, queue.settings, nowUs);
+      const task = this.#keep(transaction, spec, overridden ?? spec.meta, dueUs, nowUs);
       return overridden === null ? task : { ...task, meta: overridden };
     });
     this.#note(transaction, created, size, nowUs);
@@ -180,11 +181,12 @@ export class Pending {
 
   #keep(
     tx: string,
-    { tag, body, scheduleTimeUs }: TaskSpec,
+    { tag, body }: TaskSpec,
     meta: string,
+    dueUs: number,
     nowUs: number,
   ): CreatedTask {
-    const place = this.#tasks.freePlace(Math.max(nowUs, scheduleTimeUs ?? nowUs), nowUs);
+    const place = this.#tasks.freePlace(dueUs, nowUs);
     this.#store.insert({ tx, ...place, tag: tag ?? null, meta, body: body ?? null });
     return { id: this.#tasks.idOf(place), scheduleTimeUs: place.at, createTimeUs: place.seq };
   }

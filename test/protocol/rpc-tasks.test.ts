@@ -36,6 +36,15 @@ function leaseOf(queue: string, changes: object): Input<"QueryAndOwnTasks"> {
 }
 
 describe("QueryAndOwnTasks", () => {
+  it("takes tasks in the order of their etas, also of those in the past", async () => {
+    const { app, queue, lease } = await pullQueue();
+    const { names } = await app.add(
+      ...[1, 3, 2].map((seconds) => pullTask(queue, { etaUsec: BigInt(START - seconds * SECOND) })),
+    );
+    const leased = await lease();
+    expect(leased.map(({ taskName }) => text(taskName))).toEqual([names[1], names[2], names[0]]);
+  });
+
   it("leases in order of time; the expiry is the new eta; what is leased is not leased again", async () => {
     const { app, queue, add, lease, at } = await pullQueue();
     const later = await app.add(pullTask(queue, { etaUsec: BigInt(START + HOUR) }));

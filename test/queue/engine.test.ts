@@ -86,6 +86,12 @@ describe("created", () => {
       });
       expect(rig.count("task")).toBe(0);
     }));
+
+  it("a time in the past is now in a push queue, whatever the task says of it", () =>
+    withEngine((rig) => {
+      const task = rig.create({ scheduleTimeUs: NOW - HOUR, keepsPast: true });
+      expect(task.scheduleTimeUs).toBe(rig.now);
+    }));
 });
 
 describe("names", () => {

@@ -46,6 +46,23 @@ describe("lease", () => {
       expect(pull.leaseOne().id).toBe(id);
     }));
 
+  it("takes tasks that were due before they came in the order of their times, where those are kept", () =>
+    withPull((pull, rig) => {
+      const now = pull.create({ scheduleTimeUs: NOW - HOUR });
+      const [first, second, third] = [3, 1, 2].map((hours) =>
+        pull.create({ scheduleTimeUs: NOW - hours * HOUR, keepsPast: true }),
+      );
+      const eldest = pull.create({ scheduleTimeUs: -5, keepsPast: true });
+      expect(now.scheduleTimeUs).toBe(rig.now);
+      expect(first?.scheduleTimeUs).toBe(NOW - 3 * HOUR);
+      expect(eldest.scheduleTimeUs).toBe(1);
+      rig.restart();
+      const order = [eldest.id, first?.id, third?.id, second?.id, now.id];
+      const leased = pull.lease();
+      expect(ids(leased)).toEqual(order);
+      for (const task of leased) expect(pull.get(task.id)).toEqual(task);
+    }));
+
   it("takes as many as it is asked for, and goes on where it ended", () =>
     withPull((pull) => {
       const all = pull.createMany(25);

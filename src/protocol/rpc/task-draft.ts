@@ -127,6 +127,7 @@ function commonSpec(request: TaskQueueAddRequest, meta: TaskMeta): TaskSpec {
   return {
     meta: encodeMeta(meta),
     queueType: isPull(request) ? "PULL" : "PUSH",
+    keepsPast: true,
     scheduleTimeUs: Number(request.etaUsec),
     ...(id === undefined ? {} : { id }),
     ...(request.body.length === 0 ? {} : { body: request.body.slice() }),

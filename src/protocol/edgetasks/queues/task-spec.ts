@@ -67,6 +67,7 @@ export function readTaskSpec(input: TaskInput, root: string, context: Context): 
     ...(body && body.length > 0 ? { body } : {}),
     ...(typeof tag === "string" ? { tag } : {}),
     queueType: isPull ? "PULL" : "PUSH",
+    keepsPast: true,
   };
   return sizeProblem(spec, meta.value, root, context) ?? { ok: true, value: spec };
 }
