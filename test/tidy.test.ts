@@ -226,7 +226,7 @@ function isInward(found: Import, room: string): boolean {
   if (!found.isLocal) return false;
   const target = roomOf(found);
   if (target === "core" || target === room) return true;
-  if (["src/env.ts", "src/stubs.ts"].includes(found.target)) return true;
+  if (["src/env.ts", "src/object-schema.ts", "src/stubs.ts"].includes(found.target)) return true;
   return found.typeOnly && /\/[\w-]*service\.ts$/.test(found.target);
 }
 

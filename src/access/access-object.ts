@@ -6,11 +6,12 @@ import { DurableObject } from "cloudflare:workers";
 import { AUDIT_KEPT_RECORDS, AUDIT_KEPT_US } from "../core/limits.ts";
 import { fail, ok, type Result } from "../core/result.ts";
 import type { Env } from "../env.ts";
+import { hasTables } from "../object-schema.ts";
 import { AccountStore } from "./account-store.ts";
 import { Accounts } from "./accounts.ts";
 import type { Change, Moment } from "./change.ts";
 import { Policies } from "./policies.ts";
-import { hasTables, migrate } from "./schema.ts";
+import { migrate } from "./schema.ts";
 import type {
   AccessService,
   AccountChange,

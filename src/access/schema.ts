@@ -4,6 +4,7 @@
  * Migrations only move forward: append to MIGRATIONS, never edit one that was released, and keep
  * every step readable by the version before it (a rollback runs the old code on the new tables).
  */
+import { migrateBy } from "../object-schema.ts";
 
 export type AccountRow = {
   email: string;
@@ -106,21 +107,7 @@ export const MIGRATIONS: readonly string[] = [
    );`,
 ];
 
-/** Whether anything was ever stored here: an object that was only asked about keeps no tables. */
-export function hasTables(sql: SqlStorage): boolean {
-  const found = sql.exec(
-    "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'schema_version' LIMIT 1",
-  );
-  return found.toArray().length > 0;
-}
-
 /** Brings the tables up to date, in one transaction with the caller's. */
 export function migrate(sql: SqlStorage): void {
-  sql.exec("CREATE TABLE IF NOT EXISTS schema_version(version INTEGER NOT NULL)");
-  const row = sql.exec<{ version: number }>("SELECT version FROM schema_version").toArray()[0];
-  const version = row?.version ?? 0;
-  if (version >= MIGRATIONS.length) return;
-  for (const step of MIGRATIONS.slice(version)) sql.exec(step);
-  sql.exec("DELETE FROM schema_version");
-  sql.exec("INSERT INTO schema_version(version) VALUES (?)", MIGRATIONS.length);
+  migrateBy(MIGRATIONS, sql);
 }

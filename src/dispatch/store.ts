@@ -1,4 +1,5 @@
 /** The tables of the deployment's keys, and every statement on them. */
+import { migrateBy } from "../object-schema.ts";
 import type { KeyTimes } from "./key-schedule.ts";
 
 /** A signing key as it is stored. The private half never leaves the object. */
@@ -35,7 +36,7 @@ export class KeyStore {
 
   constructor(storage: DurableObjectStorage) {
     this.#storage = storage;
-    storage.transactionSync(() => migrate(storage.sql));
+    storage.transactionSync(() => migrateBy(MIGRATIONS, storage.sql));
   }
 
   /** All keys, the newest first. There are a handful at most. */
@@ -92,14 +93,4 @@ export class KeyStore {
   setWebhookRoot(secret: string): void {
     this.#storage.sql.exec("INSERT INTO webhook_root(id, secret) VALUES (1, ?)", secret);
   }
-}
-
-function migrate(sql: SqlStorage): void {
-  sql.exec("CREATE TABLE IF NOT EXISTS schema_version(version INTEGER NOT NULL)");
-  const rows = sql.exec<{ version: number }>("SELECT version FROM schema_version").toArray();
-  const version = rows[0]?.version ?? 0;
-  if (version >= MIGRATIONS.length) return;
-  for (const step of MIGRATIONS.slice(version)) sql.exec(step);
-  sql.exec("DELETE FROM schema_version");
-  sql.exec("INSERT INTO schema_version(version) VALUES (?)", MIGRATIONS.length);
 }

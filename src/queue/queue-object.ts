@@ -21,13 +21,14 @@ import { queueObjectName } from "../core/names.ts";
 import type { Result } from "../core/result.ts";
 import { signingOf } from "../core/webhook-signing.ts";
 import type { Env, Exports } from "../env.ts";
+import { hasTables } from "../object-schema.ts";
 import { transactionStub } from "../stubs.ts";
 import type { CoordinatorService, TransactionName } from "../transaction/service.ts";
 import { Engine } from "./engine.ts";
 import { Lanes } from "./lanes.ts";
 import type { Pending, Question } from "./pending.ts";
 import type { LeaseRequest, WaitRequest } from "./pull.ts";
-import { hasTables, migrate } from "./schema.ts";
+import { migrate } from "./schema.ts";
 import type {
   LaneReport,
   LeaseKey,

@@ -6,6 +6,7 @@
  * Migrations only move forward: append to MIGRATIONS, never edit one that was released, and keep
  * every step readable by the version before it (a rollback runs the old code on the new tables).
  */
+import { migrateBy } from "../object-schema.ts";
 
 /** A task. Times are microseconds since the epoch. */
 export type TaskRow = {
@@ -129,21 +130,7 @@ export const MIGRATIONS: readonly string[] = [
    ) WITHOUT ROWID;`,
 ];
 
-/** Whether this object ever held a queue. */
-export function hasTables(sql: SqlStorage): boolean {
-  const found = sql.exec(
-    "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'schema_version'",
-  );
-  return found.toArray().length > 0;
-}
-
 /** Brings the tables up to date, in one transaction with the caller's. */
 export function migrate(sql: SqlStorage): void {
-  sql.exec("CREATE TABLE IF NOT EXISTS schema_version(version INTEGER NOT NULL)");
-  const row = sql.exec<{ version: number }>("SELECT version FROM schema_version").toArray()[0];
-  const version = row?.version ?? 0;
-  if (version >= MIGRATIONS.length) return;
-  for (const step of MIGRATIONS.slice(version)) sql.exec(step);
-  sql.exec("DELETE FROM schema_version");
-  sql.exec("INSERT INTO schema_version(version) VALUES (?)", MIGRATIONS.length);
+  migrateBy(MIGRATIONS, sql);
 }

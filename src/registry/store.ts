@@ -2,7 +2,8 @@
 import { MAX_QUEUES_PER_LOCATION } from "../core/limits.ts";
 import type { QueueRecord, QueueSettings } from "../core/model.ts";
 import { assert } from "../core/result.ts";
-import { hasTables, migrate, type QueueRow } from "./schema.ts";
+import { hasTables } from "../object-schema.ts";
+import { migrate, type QueueRow } from "./schema.ts";
 
 /** What is being done to a queue that exists. */
 export type Change =
