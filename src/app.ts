@@ -124,7 +124,11 @@ async function handlerKeys(
   access: Access,
 ): Promise<Response> {
   const answer = await answerHandlerKeys({ request, path, env, access });
-  const headers = { "content-type": JSON_TYPE, "cache-control": "no-store" };
+  const headers = {
+    "content-type": JSON_TYPE,
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+  };
   if (!answer.ok) return errorResponse(answer.error);
   return new Response(JSON.stringify(answer.value), { headers });
 }

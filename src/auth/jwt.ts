@@ -36,7 +36,8 @@ export function readAssertion(text: string, nowMs: number): Assertion | Fault {
   if (header === undefined || claims === undefined || rest.length > 0) {
     return { fault: "the token is not a JWT" };
   }
-  const fault = headerFault(header) ?? timeFault(claims, Math.floor(nowMs / 1000));
+  const fault =
+    headerFault(header) ?? timeFault(claims, Math.floor(nowMs / 1000)) ?? scopeFault(claims);
   if (fault !== undefined) return { fault };
   if (signature === undefined) return { fault: "the token is not signed" };
   const issuer = readIssuer(claims);
@@ -105,6 +106,13 @@ function readIssuer(
     return { fault: "a service account cannot act for another subject (sub)" };
   }
   return { email: iss, project };
+}
+
+/** Scopes in another form are a limit all the same: to pass over them would lift it. */
+function scopeFault({ scope }: Readonly<Record<string, unknown>>): string | undefined {
+  return scope === undefined || typeof scope === "string"
+    ? undefined
+    : "the token's scope is not text";
 }
 
 function readScopes(scope: unknown): readonly string[] | undefined {

@@ -8,7 +8,7 @@ const ANYONE = ok(ANONYMOUS);
 const NOT_LOOPBACK = fail(
   "PERMISSION_DENIED",
   "This server is open to loopback only (OPEN_MODE=loopback): call it as localhost, 127.0.0.1 or " +
-    "[::1], or start it with an API_TOKEN.",
+    "[::1], not from web pages of other hosts, or start it with an API_TOKEN.",
 );
 const CLOSED = fail(
   "PERMISSION_DENIED",
@@ -23,14 +23,20 @@ const CLOSED = fail(
  */
 export function withoutCredential(request: Request, env: Env): Result<Caller> | undefined {
   const config = readConfig(env);
-  if (config.open) return isLoopback(request.url) ? ANYONE : NOT_LOOPBACK;
+  if (config.open) return isFromHere(request) ? ANYONE : NOT_LOOPBACK;
   return config.apiToken === undefined ? CLOSED : undefined;
 }
 
 const LOOPBACK =
   /^https?:\/\/(?:localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\])(?::\d{1,5})?(?:[/?#]|$)/i;
 
-/** Judged by the name the caller used, so that a web page cannot reach in through a name of its own. */
-function isLoopback(url: string): boolean {
-  return LOOPBACK.test(url);
+/**
+ * Judged by the name the caller used, so that a web page cannot reach in through a name of its own;
+ * and by the page, which browsers tell of with every request that could change something: whoever may
+ * make tasks here can have this machine call its neighbours.
+ */
+function isFromHere({ url, headers }: Request): boolean {
+  if (!LOOPBACK.test(url)) return false;
+  const page = headers.get("origin");
+  return page === null || LOOPBACK.test(page);
 }

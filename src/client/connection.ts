@@ -6,7 +6,7 @@ import {
   InternalError,
   InvalidDeadlineError,
   PermissionDeniedError,
-  TaskQueueError,
+  type TaskQueueError,
   TransientError,
   type WireError,
 } from "./errors.ts";
@@ -49,7 +49,7 @@ interface NoCredential {
 }
 
 interface TokenCredential {
-  /** The bearer token of each call, or what gives it. */
+  /** The bearer token of each call, or what gives it; what that throws the call throws. */
   readonly token: string | (() => string | Promise<string>);
   readonly credentials?: undefined;
 }
@@ -187,7 +187,7 @@ export class Connection {
       } catch (error) {
         if (signal?.aborted) throw signal.reason;
         if (timer.aborted) throw overdue(seconds, error);
-        const again = error instanceof Refused ? error.error : asTransient(error);
+        const again = error instanceof Refused ? error.error : error;
         if (!idempotent || attempt >= attempts || !isTransient(again)) throw again;
         const most = Math.min(maxMs, firstMs * 2 ** (attempt - 1));
         const asked = error instanceof Refused ? error.retryAfterMs : 0;
@@ -203,16 +203,32 @@ export class Connection {
     const headers: Record<string, string> = {};
     if (method === "POST") headers["content-type"] = "application/json";
     if (wait > 0) headers["prefer"] = `wait=${Math.ceil(wait)}`;
-    if (this.#token !== undefined) headers["authorization"] = `Bearer ${await this.#token()}`;
-    const response = await this.#send(`${this.#base}/${path}`, {
+    if (this.#token !== undefined) {
+      headers["authorization"] = `Bearer ${await unlessAborted(this.#token(), signal)}`;
+    }
+    const init = {
       method,
       headers,
       signal,
       ...(method === "POST" ? { body: JSON.stringify(body ?? {}) } : {}),
-    });
-    const text = await response.text();
+    };
+    const { response, text } = await this.#exchange(`${this.#base}/${path}`, init);
     if (response.ok) return parse(text) as T;
     throw new Refused(refusalOf(response.status, text), response.headers.get("retry-after"));
+  }
+
+  /** Sends a request and reads the answer to its end. TransientError where either breaks off. */
+  async #exchange(
+    url: string,
+    init: RequestInit,
+  ): Promise<{ readonly response: Response; readonly text: string }> {
+    try {
+      const response = await this.#send(url, init);
+      return { response, text: await response.text() };
+    } catch (cause) {
+      // Runtimes throw a TypeError, a DOMException or a bare Error: nobody knows if it was carried out.
+      throw new TransientError("The server cannot be reached.", { cause });
+    }
   }
 }
 
@@ -272,17 +288,18 @@ function refusalOf(status: number, text: string): TaskQueueError {
   return isBusy ? new TransientError(message) : new InternalError(message);
 }
 
-/** What fetch itself throws: nobody knows whether the call was carried out. */
-function asTransient(error: unknown): unknown {
-  if (error instanceof TaskQueueError || !(error instanceof TypeError)) {
-    return error instanceof DOMException
-      ? new TransientError("The server cannot be reached.", { cause: error })
-      : error;
-  }
-  return new TransientError("The server cannot be reached.", { cause: error });
+/** What becomes of a promise, unless the signal aborts before; then it rejects with its reason. */
+function unlessAborted<T>(work: T | Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const giveUp = () => reject(signal.reason);
+    signal.addEventListener("abort", giveUp);
+    Promise.resolve(work)
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener("abort", giveUp));
+  });
 }
 
-function isTransient(error: unknown): error is TaskQueueError {
+function isTransient(error: unknown): boolean {
   return error instanceof TransientError || error instanceof DeadlineExceededError;
 }
 

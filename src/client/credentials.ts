@@ -21,6 +21,7 @@ const MARGIN_S = 300;
 /** Signs tokens with a service account's key: a JWT of an hour, used until it is nearly over. */
 export class ServiceAccountTokens {
   readonly #key: ServiceAccountKey;
+  readonly #pkcs8: Uint8Array<ArrayBuffer>;
   readonly #now: () => number;
   #signer: WebKey | undefined;
   #current: { readonly token: string; readonly expires: number } | undefined;
@@ -30,6 +31,7 @@ export class ServiceAccountTokens {
       throw new TypeError("credentials must have client_email and private_key.");
     }
     this.#key = key;
+    this.#pkcs8 = readPem(key.private_key);
     this.#now = now;
   }
 
@@ -53,17 +55,24 @@ export class ServiceAccountTokens {
     const signed = [head, claims]
       .map((part) => encodeBase64Url(bytesOf(JSON.stringify(part))))
       .join(".");
-    this.#signer ??= await importKey(this.#key.private_key);
+    this.#signer ??= await importKey(this.#pkcs8);
     const signature = await crypto.subtle.sign("RSASSA-PKCS1-v1_5", this.#signer, bytesOf(signed));
     return `${signed}.${encodeBase64Url(new Uint8Array(signature))}`;
   }
 }
 
-async function importKey(pem: string): Promise<WebKey> {
+function readPem(pem: string): Uint8Array<ArrayBuffer> {
   const [, base64] =
     /-----BEGIN PRIVATE KEY-----([\s\S]+?)-----END PRIVATE KEY-----/.exec(pem) ?? [];
-  if (base64 === undefined) throw new TypeError("private_key must be a PKCS #8 key in PEM.");
+  try {
+    if (base64 !== undefined) return decodeBase64(base64.replace(/\s/g, ""));
+  } catch {
+    // Said below, without the key.
+  }
+  throw new TypeError("private_key must be a PKCS #8 key in PEM.");
+}
+
+function importKey(bytes: Uint8Array<ArrayBuffer>): Promise<WebKey> {
   const algorithm = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };
-  const bytes = decodeBase64(base64.replace(/\s/g, ""));
   return crypto.subtle.importKey("pkcs8", bytes, algorithm, false, ["sign"]);
 }

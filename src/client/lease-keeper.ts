@@ -25,7 +25,9 @@ export class LeaseKeeper {
   readonly #held = new Set<Held>();
   /** The renewal under way, and the tasks in it. */
   #renewal: { readonly batch: ReadonlySet<Held>; readonly done: Promise<void> } | undefined;
-  #stopWatch: AbortController | undefined;
+  #isWatching = false;
+  /** Ends the watch's sleep: something is there that it did not reckon with. */
+  #nap = new AbortController();
 
   constructor(queue: Queue, leaseSeconds: number, report: (error: unknown, task?: Task) => void) {
     this.#queue = queue;
@@ -38,7 +40,8 @@ export class LeaseKeeper {
   hold(task: Task, expiresMs: number): Held {
     const held: Held = { task, expiresMs, notBeforeMs: 0, lost: new AbortController() };
     this.#held.add(held);
-    this.#stopWatch ??= this.#watch();
+    if (this.#isWatching) this.#nap.abort();
+    else void this.#watch();
     return held;
   }
 
@@ -48,31 +51,25 @@ export class LeaseKeeper {
    */
   async release(held: Held): Promise<void> {
     this.#held.delete(held);
-    if (this.#held.size === 0) {
-      this.#stopWatch?.abort();
-      this.#stopWatch = undefined;
-    }
+    if (this.#held.size === 0) this.#nap.abort();
     if (this.#renewal?.batch.has(held)) await this.#renewal.done;
   }
 
-  #watch(): AbortController {
-    const stop = new AbortController();
-    void this.#keep(stop.signal);
-    return stop;
-  }
-
-  async #keep(stop: AbortSignal): Promise<void> {
+  /** Goes on while there are leases to keep. Never rejects. */
+  async #watch(): Promise<void> {
     const { uptime, sleep } = this.#queue.connection.platform;
-    while (!stop.aborted) {
+    this.#isWatching = true;
+    while (this.#held.size > 0) {
       const nowMs = uptime();
       for (const held of this.#held) {
         if (held.expiresMs - this.#marginMs <= nowMs) this.#lose(held, lapsed());
       }
       const due = [...this.#held].filter((held) => this.#renewAt(held) <= nowMs);
       if (due.length > 0 && this.#renewal === undefined) this.#renew(nowMs);
-      // A lease that is new is due later than any that is there, so nothing has to wake this earlier.
-      await sleep(Math.max(1, this.#wakeAt(nowMs) - nowMs), stop);
+      this.#nap = new AbortController();
+      await sleep(Math.max(1, this.#wakeAt(nowMs) - nowMs), this.#nap.signal);
     }
+    this.#isWatching = false;
   }
 
   /** At half of its time. */
@@ -83,10 +80,11 @@ export class LeaseKeeper {
   #wakeAt(nowMs: number): number {
     let wakeMs = nowMs + this.#leaseMs / 2;
     for (const held of this.#held) {
-      const renewMs = this.#renewal?.batch.has(held) ? Infinity : this.#renewAt(held);
+      // While a renewal is under way its end wakes the watch.
+      const renewMs = this.#renewal === undefined ? this.#renewAt(held) : Infinity;
       wakeMs = Math.min(wakeMs, renewMs, held.expiresMs - this.#marginMs);
     }
-    return this.#renewal === undefined ? wakeMs : Math.max(wakeMs, nowMs + 5);
+    return wakeMs;
   }
 
   /** Renews all that have a quarter of their time behind them, in one call. */
@@ -97,6 +95,7 @@ export class LeaseKeeper {
     if (batch.length === 0) return;
     const done = this.#call(batch, nowMs).finally(() => {
       this.#renewal = undefined;
+      this.#nap.abort();
     });
     this.#renewal = { batch: new Set(batch), done };
   }
@@ -104,11 +103,11 @@ export class LeaseKeeper {
   /** Never rejects. */
   async #call(batch: readonly Held[], nowMs: number): Promise<void> {
     const { connection, name } = this.#queue;
-    const { random } = connection.platform;
+    const { random, uptime } = connection.platform;
     const earliest = Math.min(...batch.map(({ expiresMs }) => expiresMs));
     const deadline = Math.max(0.05, (earliest - nowMs) / 1000);
     const again = (held: Held) => {
-      held.notBeforeMs = nowMs + (this.#leaseMs / 20) * (1 + random());
+      held.notBeforeMs = uptime() + (this.#leaseMs / 20) * (1 + random());
     };
     try {
       const tasks = batch.map(({ task }) => task);

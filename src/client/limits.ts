@@ -14,6 +14,8 @@ export const MAX_TRANSACTIONAL_REQUEST_SIZE_BYTES = 1_048_576;
 export const MAX_URL_LENGTH = 2083;
 /** Tasks of one lease. */
 export const MAX_TASKS_PER_LEASE = 1000;
+/** Seconds that a lease waits for tasks. */
+export const MAX_WAIT_SECONDS = 60;
 /** Characters of a tag. */
 export const MAX_TAG_LENGTH = 500;
 /** Seconds of a lease: a week. */

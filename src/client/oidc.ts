@@ -13,8 +13,8 @@ export interface OidcOptions {
   readonly issuer: string;
   /** Whom tokens must be for: the audience of the task's token, by default the task's whole URL. */
   readonly audience: string | readonly string[];
-  /** The account that tokens must speak for; any, where it is not given. */
-  readonly serviceAccountEmail?: string | readonly string[] | undefined;
+  /** The accounts that tokens may speak for: whoever has a key file gets tokens for any audience. */
+  readonly serviceAccountEmail: string | readonly string[];
   /** Seconds that clocks may differ; 60. */
   readonly toleranceSeconds?: number | undefined;
   /** Instead of the global fetch, for the keys; a service binding's, for one. */
@@ -27,6 +27,10 @@ export interface OidcOptions {
 const KEYS_LIFE_MS = 600_000;
 /** How often they are asked for at most, whatever unknown keys tokens name. */
 const KEYS_PAUSE_MS = 30_000;
+/** The same after they could not be had. */
+const FAILED_PAUSE_MS = 5000;
+/** How long a handler waits for them. */
+const KEYS_DEADLINE_MS = 5000;
 
 interface Claims {
   readonly iss?: unknown;
@@ -48,6 +52,7 @@ interface Claims {
  *   baseUrl: "https://tasks.example.com",
  *   issuer: "https://tasks.example.com",
  *   audience: "https://my-app.example.com/work",
+ *   serviceAccountEmail: "mailer@my-project.iam.gserviceaccount.com",
  * });
  * const handle = taskHandler((task) => console.log(task.json()), { verify });
  * export default { fetch: handle };
@@ -56,8 +61,9 @@ export function verifyOidc(options: OidcOptions): Verifier {
   const { audience, serviceAccountEmail, toleranceSeconds = 60, now = platform.now } = options;
   const keys = new KeySet(options, now);
   const audiences = new Set(typeof audience === "string" ? [audience] : audience);
-  const emails =
-    typeof serviceAccountEmail === "string" ? [serviceAccountEmail] : serviceAccountEmail;
+  const emails = new Set(
+    typeof serviceAccountEmail === "string" ? [serviceAccountEmail] : serviceAccountEmail,
+  );
   return async (request) => {
     const [, token] =
       /^Bearer +([\w-]+\.[\w-]+\.[\w-]+)$/i.exec(request.headers.get("authorization") ?? "") ?? [];
@@ -73,20 +79,21 @@ export function verifyOidc(options: OidcOptions): Verifier {
     if (!given.some((one) => typeof one === "string" && audiences.has(one))) {
       return refused(403, "its token is for another audience");
     }
-    const email = typeof claims.email === "string" ? claims.email : undefined;
-    const isVerified = email !== undefined && claims.email_verified === true;
-    if (emails !== undefined && !(isVerified && emails.includes(email))) {
+    const { email } = claims;
+    if (typeof email !== "string" || claims.email_verified !== true || !emails.has(email)) {
       return refused(403, "its token is of another account");
     }
-    return { ok: true, trust: { by: "oidc", ...(isVerified ? { email } : {}) } };
+    return { ok: true, trust: { by: "oidc", email } };
   };
 }
 
 /** The claims of a token whose signature holds. */
 async function readToken(token: string, keys: KeySet): Promise<Claims | undefined> {
   const [head = "", payload = "", signature = ""] = token.split(".");
-  const { alg, kid } = readJson(head) ?? {};
+  const { alg, kid, typ } = readJson(head) ?? {};
   if (alg !== "RS256" || typeof kid !== "string") return undefined;
+  // An access token has the same signature, and is for the interface, not for a handler.
+  if (typ !== undefined && typ !== "JWT") return undefined;
   const key = await keys.find(kid);
   if (key === undefined) return undefined;
   const bytes = readBytes(signature);
@@ -121,7 +128,7 @@ class KeySet {
   readonly #fetch: Fetch;
   readonly #now: () => number;
   #keys: ReadonlyMap<string, WebKey> = new Map();
-  #askedMs = Number.NEGATIVE_INFINITY;
+  #pauseUntilMs = Number.NEGATIVE_INFINITY;
   #freshUntilMs = Number.NEGATIVE_INFINITY;
 
   constructor({ baseUrl, fetch: send }: OidcOptions, now: () => number) {
@@ -142,16 +149,23 @@ class KeySet {
    * themselves: in a Worker one must not wait for another's.
    */
   async #refresh(nowMs: number): Promise<void> {
-    if (nowMs - this.#askedMs < KEYS_PAUSE_MS && this.#keys.size > 0) return;
+    if (nowMs < this.#pauseUntilMs && this.#keys.size > 0) return;
+    let pauseMs = FAILED_PAUSE_MS;
     try {
-      const response = await this.#fetch(this.#url, { headers: { accept: "application/json" } });
-      if (!response.ok) return;
+      const response = await this.#fetch(this.#url, {
+        headers: { accept: "application/json" },
+        signal: AbortSignal.timeout(KEYS_DEADLINE_MS),
+      });
+      // In a Worker a body that nobody reads keeps its connection.
+      if (!response.ok) return await response.body?.cancel();
       const { keys } = (await response.json()) as { readonly keys: readonly NamedKey[] };
       this.#keys = new Map(await Promise.all(keys.filter(isSigning).map(importNamed)));
-      this.#askedMs = nowMs;
       this.#freshUntilMs = nowMs + KEYS_LIFE_MS;
+      pauseMs = KEYS_PAUSE_MS;
     } catch {
-      // Asked again by the next request.
+      // The old keys stay.
+    } finally {
+      this.#pauseUntilMs = nowMs + pauseMs;
     }
   }
 }

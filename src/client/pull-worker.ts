@@ -9,12 +9,14 @@ import {
   InvalidLeaseTimeError,
   InvalidMaxTasksError,
   QueuePausedError,
+  TaskQueueError,
   TransientError,
 } from "./errors.ts";
 import { type Leased, leaseTasks, modifyLeases } from "./lease-calls.ts";
 import { type Held, LeaseKeeper } from "./lease-keeper.ts";
-import { MAX_LEASE_SECONDS, MAX_TASKS_PER_LEASE } from "./limits.ts";
+import { MAX_LEASE_SECONDS, MAX_TASKS_PER_LEASE, MAX_WAIT_SECONDS } from "./limits.ts";
 import type { Queue } from "./queue.ts";
+import { reporter } from "./report.ts";
 import type { Task } from "./task.ts";
 import { STATE } from "./task-state.ts";
 
@@ -36,7 +38,7 @@ export interface PullWorkerOptions {
   readonly concurrency?: number | undefined;
   /** Seconds of a lease, which is renewed while the handler runs; 60. */
   readonly leaseSeconds?: number | undefined;
-  /** Seconds that a call waits for tasks, at most 60; 30. */
+  /** Seconds that a call waits for tasks, at most 60; 30. With 0 it asks in pauses, up to 30 s. */
   readonly waitSeconds?: number | undefined;
   /** When a task whose handler threw is tried again: seconds after its first lease, and at most. */
   readonly backoff?:
@@ -44,7 +46,10 @@ export interface PullWorkerOptions {
     | undefined;
   /** Aborted, the worker leases no more, finishes what it has, and returns. */
   readonly signal?: AbortSignal | undefined;
-  /** Told what handlers throw, and what goes wrong with calls; of a task where it is about one. */
+  /**
+   * Told what handlers throw, and what goes wrong with calls; of a task where it is about one. What it
+   * throws is dropped.
+   */
   readonly onError?: ((error: unknown, task?: Task) => void) | undefined;
 }
 
@@ -82,6 +87,7 @@ class PullWorker {
   readonly #concurrency: number;
   readonly #leaseSeconds: number;
   readonly #waitSeconds: number;
+  readonly #report: (error: unknown, task?: Task) => void;
   readonly #keeper: LeaseKeeper;
   readonly #acknowledgements: AcknowledgeLine;
   readonly #running = new Set<Promise<void>>();
@@ -96,14 +102,15 @@ class PullWorker {
     if (!(leaseSeconds > 0) || leaseSeconds > MAX_LEASE_SECONDS) {
       throw new InvalidLeaseTimeError(`leaseSeconds must be above 0, up to ${MAX_LEASE_SECONDS}.`);
     }
+    if (!(waitSeconds >= 0)) throw new TypeError("waitSeconds must be 0 or more seconds.");
     this.#options = options;
     this.#queue = queue;
     this.#concurrency = concurrency;
     this.#leaseSeconds = leaseSeconds;
-    this.#waitSeconds = waitSeconds;
-    const report = (error: unknown, task?: Task) => options.onError?.(error, task);
-    this.#keeper = new LeaseKeeper(queue, leaseSeconds, report);
-    this.#acknowledgements = new AcknowledgeLine(queue, report);
+    this.#waitSeconds = Math.min(waitSeconds, MAX_WAIT_SECONDS);
+    this.#report = reporter(options.onError);
+    this.#keeper = new LeaseKeeper(queue, leaseSeconds, this.#report);
+    this.#acknowledgements = new AcknowledgeLine(queue, this.#report);
   }
 
   async run(): Promise<void> {
@@ -153,11 +160,12 @@ class PullWorker {
         this.#start(this.#keeper.hold(task, expiryOf(task, leased, sentMs, nowMs)));
       }
       // No task, and no wait either: the server answers so where it can't say what went wrong.
-      return leased.tasks.length > 0 || nowMs - sentMs >= this.#waitSeconds * 500;
+      const hasWaited = this.#waitSeconds > 0 && nowMs - sentMs >= this.#waitSeconds * 500;
+      return leased.tasks.length > 0 || hasWaited;
     } catch (error) {
       if (signal?.aborted) return true;
       if (!mayPass(error)) throw error;
-      this.#options.onError?.(error);
+      this.#report(error);
       return false;
     }
   }
@@ -184,7 +192,7 @@ class PullWorker {
       await this.#options.handler(task, { signal: lost.signal });
     } catch (error) {
       failure = { error };
-      this.#options.onError?.(error, task);
+      this.#report(error, task);
     }
     await this.#keeper.release(held);
     if (lost.signal.aborted) return;
@@ -203,7 +211,7 @@ class PullWorker {
       const [error] = await modifyLeases(connection, name, [task], jittered, {});
       if (error !== undefined) throw error;
     } catch (error) {
-      this.#options.onError?.(error, task);
+      this.#report(error, task);
     }
   }
 }
@@ -222,6 +230,8 @@ function expiryOf(task: Task, leased: Leased, sentMs: number, nowMs: number): nu
 
 function mayPass(error: unknown): boolean {
   return (
+    // What the caller's own token source throws.
+    !(error instanceof TaskQueueError) ||
     error instanceof TransientError ||
     error instanceof DeadlineExceededError ||
     error instanceof InternalError ||

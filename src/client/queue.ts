@@ -113,7 +113,7 @@ export class Queue {
       await this.#add(list, options, transaction, false);
       return list;
     }
-    await this.transaction((own) => own.addTo(this.name, list, options, false), options);
+    await this.transaction((own) => own.addTo(this, list, options, false), options);
     return list;
   }
 
@@ -133,7 +133,7 @@ export class Queue {
     isOneAdd: boolean,
   ): Promise<void> {
     if (transaction !== undefined) {
-      return transaction.addTo(this.name, tasks, { signal, deadline }, isOneAdd);
+      return transaction.addTo(this, tasks, { signal, deadline }, isOneAdd);
     }
     const { connection, name: queueName } = this;
     return addTasks({ connection, queueName, tasks, signal, deadline });
@@ -191,7 +191,8 @@ export class Queue {
     names: readonly string[],
     options: CallOptions,
   ): Promise<{ readonly error?: WireError }[]> {
-    const twice = names.find((name, index) => names.indexOf(name) !== index);
+    const seen = new Set<string>();
+    const twice = names.find((name) => seen.size === seen.add(name).size);
     if (twice !== undefined) throw new DuplicateTaskNameError(`"${twice}" is named twice.`);
     return inBatches(names, async (batch) => {
       const { results } = await this.#call<{ results: { readonly error?: WireError }[] }>(

@@ -1,4 +1,5 @@
 /** The webhook's side of a push task: is it from the queue, what is it, how did it go. */
+import { reporter } from "./report.ts";
 import type { SeenIds } from "./signature.ts";
 import { readTaskHeaders, TaskRequest, type Trust } from "./task-request.ts";
 
@@ -17,7 +18,10 @@ export interface TaskHandlerOptions {
    * handlers that nobody but the queue can reach, such as a Worker behind a service binding.
    */
   readonly verify: Verifier | readonly Verifier[] | "none";
-  /** Told what the handler throws, and why requests are refused. */
+  /**
+   * Told what the handler and the verifiers throw, and why requests are refused. What it throws is
+   * dropped.
+   */
   readonly onError?: ((error: unknown, task?: TaskRequest) => void) | undefined;
   /** Bytes of a body, at most; 10 MiB. */
   readonly maxBodySize?: number | undefined;
@@ -28,7 +32,7 @@ export type TaskFunction = (task: TaskRequest) => unknown;
 
 /**
  * Thrown by a handler: the task is tried again, not before `retryAfter` seconds where they are given.
- * The status is what the queue is told; 429 and 503 slow the whole queue down.
+ * The status is what the queue is told, 300 to 599; 429 and 503 slow the whole queue down.
  */
 export class RetryTask extends Error {
   readonly status: number;
@@ -44,7 +48,9 @@ export class RetryTask extends Error {
   ) {
     super(message, options.cause === undefined ? {} : { cause: options.cause });
     const { status, retryAfter } = options;
-    this.status = status ?? (retryAfter === undefined ? 500 : 503);
+    // Anything else would say that the task is done, or cannot be said at all.
+    const isRefusal = status !== undefined && status >= 300 && status <= 599;
+    this.status = isRefusal ? status : retryAfter === undefined ? 500 : 503;
     if (retryAfter !== undefined) this.retryAfter = retryAfter;
   }
 }
@@ -82,30 +88,53 @@ export function taskHandler(
   handle: TaskFunction,
   options: TaskHandlerOptions,
 ): (request: Request) => Promise<Response> {
-  const { verify, onError, maxBodySize = MAX_BODY_SIZE } = options;
+  const { verify, maxBodySize = MAX_BODY_SIZE } = options;
   if (verify === undefined) throw new TypeError('taskHandler needs verify; "none" is one.');
-  return async (request) => {
+  const report = reporter(options.onError);
+  const answer = async (request: Request): Promise<Response> => {
     const payload = await readBody(request, maxBodySize);
     if (payload === undefined) return new Response(null, { status: 413 });
     const verdict = await judge(verify, request, payload);
     if (!verdict.ok) {
-      onError?.(new Error(`Request refused: ${verdict.reason}`));
+      report(new Error(`Request refused: ${verdict.reason}`));
       const headers = verdict.status === 401 ? { "www-authenticate": "Bearer" } : undefined;
       return new Response(null, { status: verdict.status, ...(headers ? { headers } : {}) });
     }
     const fields = readTaskHeaders(request.headers);
     if (fields === undefined) {
-      onError?.(new Error("Request refused: it has not the headers of a task."));
+      report(new Error("Request refused: it has not the headers of a task."));
       return new Response(null, { status: 400 });
     }
     const { trust, seen } = verdict;
     const { messageId } = trust;
     if (messageId !== undefined && (await seen?.has(messageId))) return done();
     const task = new TaskRequest(request, payload, fields, trust);
-    const response = await attempt(handle, task, onError);
-    if (response.ok && messageId !== undefined) await seen?.add(messageId);
+    const response = await attempt(handle, task, report);
+    if (response.ok && messageId !== undefined) await remember(messageId, seen, report, task);
     return response;
   };
+  // Where the body breaks off, or a verifier fails itself, the queue sends the task again.
+  return (request) =>
+    answer(request).catch((error: unknown) => {
+      report(error);
+      return new Response(null, { status: 500 });
+    });
+}
+
+type Report = (error: unknown, task?: TaskRequest) => void;
+
+/** What is handled stays handled, be it forgotten. */
+async function remember(
+  messageId: string,
+  seen: SeenIds | undefined,
+  report: Report,
+  task: TaskRequest,
+): Promise<void> {
+  try {
+    await seen?.add(messageId);
+  } catch (error) {
+    report(error, task);
+  }
 }
 
 /** The first verifier that vouches; else the refusal that knows most. */
@@ -125,16 +154,12 @@ async function judge(
   return refusal;
 }
 
-async function attempt(
-  handle: TaskFunction,
-  task: TaskRequest,
-  onError: TaskHandlerOptions["onError"],
-): Promise<Response> {
+async function attempt(handle: TaskFunction, task: TaskRequest, report: Report): Promise<Response> {
   try {
     const outcome = await handle(task);
     return outcome instanceof Response ? outcome : done();
   } catch (error) {
-    onError?.(error, task);
+    report(error, task);
     if (error instanceof DiscardTask) return done();
     if (!(error instanceof RetryTask)) return new Response(null, { status: 500 });
     const { status, retryAfter } = error;

@@ -52,8 +52,10 @@ export class Transaction {
   readonly #connection: Connection;
   readonly #home: Queue | undefined;
   readonly #options: CallOptions;
-  /** Tasks that were added, and the name each had before. */
+  /** Tasks that were added. */
   readonly #added: Task[] = [];
+  /** Adds under way. */
+  readonly #adding = new Set<Promise<void>>();
   #isOver = false;
   #failure: { readonly error: unknown } | undefined;
 
@@ -80,26 +82,41 @@ export class Transaction {
    * added fails the transaction.
    */
   async addTo(
-    queueName: string,
+    queue: Queue,
     tasks: readonly Task[],
     options: CallOptions,
     isOneAdd: boolean,
   ): Promise<void> {
     if (this.#isOver) throw new BadTransactionStateError("The transaction is over.");
+    const adding = this.#addTo(queue, tasks, options, isOneAdd);
+    this.#adding.add(adding);
     try {
-      if (isOneAdd) checkTransactionalSize(tasks);
-      await addTasks({
-        connection: this.#connection,
-        queueName,
-        tasks,
-        transaction: this.name,
-        ...options,
-      });
+      await adding;
     } catch (error) {
       this.#failure ??= { error };
       throw error;
     } finally {
-      for (const task of tasks) if (task.wasEnqueued) this.#added.push(task);
+      this.#adding.delete(adding);
+    }
+  }
+
+  async #addTo(
+    { name: queueName, connection: { project, location } }: Queue,
+    tasks: readonly Task[],
+    { signal, deadline }: CallOptions,
+    isOneAdd: boolean,
+  ): Promise<void> {
+    const connection = this.#connection;
+    if (project !== connection.project || location !== connection.location) {
+      throw new BadTransactionStateError("The queue is of another project or location.");
+    }
+    if (isOneAdd) checkTransactionalSize(tasks);
+    const fresh = tasks.filter(({ wasEnqueued }) => !wasEnqueued);
+    const { name: transaction } = this;
+    try {
+      await addTasks({ connection, queueName, tasks, transaction, signal, deadline });
+    } finally {
+      for (const task of fresh) if (task.wasEnqueued) this.#added.push(task);
     }
   }
 
@@ -108,6 +125,7 @@ export class Transaction {
    * where it was rolled back already.
    */
   async finish(): Promise<void> {
+    await Promise.allSettled(this.#adding);
     if (this.#isOver) return;
     if (this.#failure !== undefined) {
       await this.rollback();
@@ -117,7 +135,9 @@ export class Transaction {
     try {
       await this.#end("commit");
     } catch (error) {
-      throw isDecided(error) ? new DatastoreError(error.message, { cause: error }) : error;
+      if (!isDecided(error)) throw error;
+      this.#release();
+      throw new DatastoreError(error.message, { cause: error });
     }
   }
 
@@ -134,13 +154,19 @@ export class Transaction {
   async rollback(): Promise<void> {
     if (this.#isOver) return;
     this.#isOver = true;
+    await Promise.allSettled(this.#adding);
+    this.#release();
+    await this.#end("rollback").catch(() => undefined);
+  }
+
+  /** The tasks are in no queue: they can be added again. */
+  #release(): void {
     for (const task of this.#added) {
       const state = task[STATE];
       state.wasEnqueued = false;
       delete state.name;
       delete state.queueName;
     }
-    await this.#end("rollback").catch(() => undefined);
   }
 
   /** Repeated it has the same answer, so it may be. */

@@ -53,6 +53,18 @@ describe("a server open to loopback", () => {
       },
     }),
   );
+
+  test.each([
+    ["http://localhost:3000", 200],
+    ["http://[::1]:3000", 200],
+    ["https://example.com", 403],
+    ["http://localhost.example.com", 403],
+    ["null", 403],
+  ])("is asked by a page of %s: %i", async (origin, status) => {
+    const path = `/v2/projects/${newProject()}/locations/us-central1/queues/q:testIamPermissions`;
+    const here = { origin: "http://localhost:8787", settings: open, headers: { origin } };
+    expect(await call(path, { ...here, token: "", body: {} })).toMatchObject({ status });
+  });
 });
 
 describe("a deployment without a token", () => {

@@ -145,6 +145,11 @@ const ISSUERS: [string, Forge, RegExp][] = [
 const PURPOSES: [string, Forge, RegExp][] = [
   ["for nothing", withClaims(() => ({ scope: undefined })), /neither audience nor scope/],
   ["for another scope", withClaims(() => ({ scope: "openid email" })), /scope opens nothing/],
+  [
+    "for a list of scopes, besides an audience",
+    withClaims(() => ({ aud: "https://cloudtasks.googleapis.com/", scope: ["openid"] })),
+    /scope is not text/,
+  ],
   ["for an empty scope", withClaims(() => ({ scope: " " })), /neither audience nor scope/],
   [
     "for another service",

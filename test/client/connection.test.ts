@@ -123,6 +123,35 @@ describe("retries", () => {
     expect(sent).toHaveLength(1);
   });
 
+  test("are made whatever a runtime throws where the way is broken", async () => {
+    // Workers throw a bare Error where a connection is lost, or the other Worker dies.
+    const lost = new Error("Network connection lost.");
+    const { connection, sent } = fakeServer(lost, STATS);
+    await connection.queue().fetchStatistics();
+    expect(sent).toHaveLength(2);
+    const add = fakeServer(lost).connection.queue().add(new Task());
+    await expect(add).rejects.toThrow(sdk.TransientError);
+    await expect(add).rejects.toMatchObject({ cause: lost });
+  });
+
+  test("are not made where there is no token to send", async () => {
+    let asked = 0;
+    const broken = new Connection({
+      ...BASE,
+      baseUrl: "https://tasks.example.com",
+      token: () => {
+        asked += 1;
+        throw new TypeError("no token");
+      },
+      fetch: async () => Response.json({}),
+    });
+    await expect(broken.queue().get()).rejects.toThrow(new TypeError("no token"));
+    expect(asked).toBe(1);
+    const credentials = { client_email: "a@b", private_key: "no PEM" };
+    const mistaken = { ...BASE, baseUrl: "https://tasks.example.com", credentials };
+    expect(() => new Connection(mistaken)).toThrow(/PKCS #8/);
+  });
+
   test("can be switched off", async () => {
     let calls = 0;
     const connection = new Connection({
@@ -167,6 +196,21 @@ describe("time", () => {
     const call = silent().queue().get({ deadline: 0.02 });
     await expect(call).rejects.toThrow(sdk.DeadlineExceededError);
     await expect(call).rejects.toMatchObject({ code: "DEADLINE_EXCEEDED" });
+  });
+
+  test("count also while a token is waited for", async () => {
+    const stop = new AbortController();
+    const waiting = new Connection({
+      ...BASE,
+      baseUrl: "https://tasks.example.com",
+      token: () => new Promise<string>(() => {}),
+    });
+    await expect(waiting.queue().get({ deadline: 0.02 })).rejects.toThrow(
+      sdk.DeadlineExceededError,
+    );
+    const call = waiting.queue().get({ signal: stop.signal });
+    stop.abort(new RangeError("enough"));
+    await expect(call).rejects.toThrow(RangeError);
   });
 
   test("a signal gives a call up with its own reason", async () => {

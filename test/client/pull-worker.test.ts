@@ -9,6 +9,7 @@ import {
   type Queue,
   Task,
   TaskLeaseExpiredError,
+  TransientError,
   UnknownQueueError,
 } from "../../src/client/index.ts";
 import { eventually } from "../support/eventually.ts";
@@ -68,6 +69,23 @@ function flaky({ connection, name }: Queue, isLost: (url: string) => boolean): Q
       },
     },
   }).queue(name);
+}
+
+/** A queue whose every call is answered so, and whose pauses are over at once. */
+function answering(reply: (headers: Headers) => object, slept: (ms: number) => void = () => {}) {
+  return new Connection({
+    project: "p",
+    location: "us-central1",
+    binding: {
+      fetch: async (_url, init) =>
+        Response.json(reply(new Headers(init?.headers as Record<string, string>))),
+    },
+    platform: {
+      sleep: async (ms) => {
+        slept(ms);
+      },
+    },
+  }).queue("q");
 }
 
 describe("a pull worker", () => {
@@ -259,6 +277,89 @@ describe("a pull worker", () => {
     expect([worker.handled, worker.errors]).toEqual([["x"], []]);
   });
 
+  test("renews again when a renewal failed, while the lease still holds", async () => {
+    const queue = await madeQueue();
+    await queue.add(pull("x"));
+    let renewals = 0;
+    const { open, opened } = gate();
+    const worker = start(
+      flaky(queue, (url) => {
+        if (!url.endsWith(":modifyLease")) return false;
+        renewals += 1;
+        if (renewals === 4) open();
+        return renewals % 2 === 1;
+      }),
+      { leaseSeconds: 1, handler: () => opened },
+    );
+    await eventually(async () => expect(await remaining(queue)).toBe(0));
+    await worker.end();
+    expect(worker.handled).toEqual(["x"]);
+    expect(worker.errors.every((error) => error instanceof TransientError)).toBe(true);
+  });
+
+  test("asks again in peace where it does not wait for tasks", async () => {
+    const slept: number[] = [];
+    let leases = 0;
+    const stop = new AbortController();
+    const worker = pullWorker({
+      queue: answering(
+        () => {
+          leases += 1;
+          if (leases === 20) stop.abort();
+          return { tasks: [], requestTimeUs: "0", answerTimeUs: "0" };
+        },
+        (ms) => slept.push(ms),
+      ),
+      waitSeconds: 0,
+      signal: stop.signal,
+      handler: () => undefined,
+    });
+    await worker;
+    expect(slept.length).toBeGreaterThanOrEqual(19);
+    expect(Math.min(...slept)).toBeGreaterThanOrEqual(100);
+  });
+
+  test("waits no longer than the server does", async () => {
+    const waits: (string | null)[] = [];
+    const stop = new AbortController();
+    await pullWorker({
+      queue: answering((headers) => {
+        waits.push(headers.get("prefer"));
+        stop.abort();
+        return { tasks: [], requestTimeUs: "0", answerTimeUs: "0" };
+      }),
+      waitSeconds: 600,
+      signal: stop.signal,
+      handler: () => undefined,
+    });
+    expect(waits).toEqual(["wait=60"]);
+  });
+
+  test("goes on where the one who is told of errors throws", async () => {
+    const queue = await madeQueue();
+    await queue.add(["a", "b", "c"].map((text) => pull(text)));
+    let told = 0;
+    let isLost = true;
+    const worker = start(
+      flaky(queue, (url) => isLost && /modifyLease|acknowledge/.test(url)),
+      {
+        leaseSeconds: 0.5,
+        backoff: { firstSeconds: 0.01 },
+        onError: () => {
+          told += 1;
+          throw new RangeError("nobody listens");
+        },
+        handler: ({ retryCount }) => {
+          if (retryCount === 1) throw new Error("first time");
+        },
+      },
+    );
+    await eventually(() => expect(told).toBeGreaterThanOrEqual(9));
+    isLost = false;
+    await eventually(async () => expect(await remaining(queue)).toBe(0));
+    await worker.end();
+  });
+
   test("goes on where calls are lost now and then", async () => {
     const queue = await madeQueue();
     const names = Array.from({ length: 40 }, (_, index) => String(index));
@@ -296,6 +397,9 @@ describe("a pull worker", () => {
     const make = (options: object) => () => pullWorker({ queue, handler: () => 0, ...options });
     for (const concurrency of [0, 1001, 1.5]) {
       expect(make({ concurrency })).toThrow(InvalidMaxTasksError);
+    }
+    for (const waitSeconds of [-1, Number.NaN]) {
+      expect(make({ waitSeconds })).toThrow(TypeError);
     }
     for (const leaseSeconds of [0, -1, 604_801]) {
       expect(make({ leaseSeconds })).toThrow(InvalidLeaseTimeError);

@@ -4,8 +4,10 @@ import { Webhook } from "standardwebhooks";
 import { describe, expect, test } from "vitest";
 import {
   DiscardTask,
+  type Fetch,
   MemorySeenIds,
   RetryTask,
+  type SeenIds,
   type TaskHandlerOptions,
   type TaskRequest,
   taskHandler,
@@ -145,6 +147,15 @@ describe("the queue is told", () => {
     expect([plain.status, plain.response.headers.get("retry-after")]).toEqual([409, null]);
   });
 
+  test("never that it is done, whatever status RetryTask is given", async () => {
+    for (const status of [200, 204, 101, 600, Number.NaN]) {
+      const { status: answered } = await run(request(), {}, () => {
+        throw new RetryTask("again", { status });
+      });
+      expect(answered).toBe(500);
+    }
+  });
+
   test("that a discarded task is done", async () => {
     const discarded = await run(request(), {}, () => {
       throw new DiscardTask("malformed");
@@ -231,6 +242,7 @@ describe("an identity token", () => {
       early: await sign({ iat: NOW / 1000 + 61 }),
       foreign: await sign({ iss: "https://accounts.google.com" }),
       endless: await sign({ exp: undefined }),
+      access: await sign({}, { typ: "at+jwt" }),
     };
     for (const [what, token] of Object.entries(tokens)) {
       const { status, task, response } = await run(bearer(token), { verify });
@@ -271,6 +283,32 @@ describe("an identity token", () => {
     now += 600_000;
     expect((await run(bearer(await first.sign()), { verify })).status).toBe(204);
     expect(fetched).toHaveLength(3);
+  });
+
+  test("is believed by old keys while there are no new ones, which are not always asked for", async () => {
+    const { jwk, sign } = await issuer("a");
+    let now = NOW;
+    const asked: { readonly signal: AbortSignal | null | undefined; isCancelled: boolean }[] = [];
+    const fetch: Fetch = async (_url, init) => {
+      const call = { signal: init?.signal, isCancelled: false };
+      asked.push(call);
+      if (asked.length === 1) return Response.json({ keys: [jwk] });
+      const cancel = () => {
+        call.isCancelled = true;
+      };
+      return new Response(new ReadableStream({ cancel }), { status: 503 });
+    };
+    const { verify } = verifier(() => [], { fetch, now: () => now });
+    const token = await sign();
+    for (const waited of [0, 601_000, 1000, 1000, 31_000, 1000]) {
+      now += waited;
+      expect((await run(bearer(token), { verify })).status).toBe(204);
+    }
+    expect(asked).toHaveLength(3);
+    // In a Worker a body that is not read keeps its connection.
+    expect(asked.map(({ isCancelled }) => isCancelled)).toEqual([false, true, true]);
+    // A server that does not answer does not hold up handlers for good.
+    expect(asked.every(({ signal }) => signal instanceof AbortSignal)).toBe(true);
   });
 
   test("is refused while the keys cannot be had", async () => {
@@ -343,6 +381,26 @@ describe("a signature", () => {
     expect([replayed.status, replayed.task]).toEqual([204, undefined]);
   });
 
+  test("of a message that nobody can look up is tried again; a handled one stays handled", async () => {
+    const broken = new RangeError("the store is down");
+    const blind: SeenIds = {
+      has: () => Promise.reject(broken),
+      add: () => undefined,
+    };
+    const unknown = await run(signed(), {
+      verify: verifySignature({ secrets: SECRET, now: () => NOW, seen: blind }),
+    });
+    expect([unknown.status, unknown.task, unknown.errors]).toEqual([500, undefined, [broken]]);
+    const forgetful: SeenIds = {
+      has: () => false,
+      add: () => Promise.reject(broken),
+    };
+    const handled = await run(signed(), {
+      verify: verifySignature({ secrets: SECRET, now: () => NOW, seen: forgetful }),
+    });
+    expect([handled.status, handled.errors]).toEqual([204, [broken]]);
+  });
+
   test("needs a secret that is one", () => {
     for (const secrets of ["", "whsec_%%", []]) {
       expect(() => verifySignature({ secrets })).toThrow(TypeError);
@@ -365,6 +423,13 @@ describe("verify", () => {
     const missing = {} as TaskHandlerOptions;
     expect(() => taskHandler(() => undefined, missing)).toThrow(TypeError);
     expect((await run(request(), { verify: [] })).status).toBe(401);
+  });
+
+  test("that fails itself has the task tried again, and believes nobody", async () => {
+    const broken = new RangeError("no");
+    const verify: Verifier = () => Promise.reject(broken);
+    const { status, task, errors } = await run(request(), { verify });
+    expect([status, task, errors]).toEqual([500, undefined, [broken]]);
   });
 
   test("of a list is satisfied by one", async () => {

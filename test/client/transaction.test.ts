@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import {
   BadTaskStateError,
   BadTransactionStateError,
+  Connection,
   DatastoreError,
   InvalidQueueModeError,
   InvalidTaskNameError,
@@ -125,6 +126,51 @@ describe("a transaction", () => {
     await expect(failing).rejects.toThrow(InvalidQueueModeError);
   });
 
+  test("leaves a task alone that was added before, also when it is rolled back", async () => {
+    const { connection } = transactionServer();
+    const task = await connection.queue().add(new Task());
+    const failing = connection.transaction((tx) => tx.add(task));
+    await expect(failing).rejects.toThrow(BadTaskStateError);
+    expect([task.wasEnqueued, task.name, task.queueName]).toEqual([true, "given", "default"]);
+  });
+
+  test("whose commit is refused for good leaves its tasks free to be added again", async () => {
+    const gone = refusal(400, "FAILED_PRECONDITION", "DATASTORE_BAD_REQUEST");
+    const { connection } = transactionServer(undefined, gone);
+    const task = new Task();
+    await expect(connection.transaction((tx) => tx.add(task))).rejects.toThrow(DatastoreError);
+    expect(task.wasEnqueued).toBe(false);
+    await connection.queue().add(task);
+  });
+
+  test("waits with its end for adds that the function did not wait for", async () => {
+    const { connection, steps } = transactionServer();
+    const [kept, dropped] = [new Task(), new Task()];
+    await connection.transaction((tx) => {
+      void tx.add(kept);
+    });
+    expect(steps()).toEqual(["transactions", "tasks:add", "17:commit"]);
+    const failing = connection.transaction((tx) => {
+      void tx.add(dropped);
+      throw new RangeError("no");
+    });
+    await expect(failing).rejects.toThrow(RangeError);
+    expect([kept.wasEnqueued, dropped.wasEnqueued]).toEqual([true, false]);
+    expect(steps().slice(3)).toEqual(["transactions", "tasks:add", "17:rollback"]);
+  });
+
+  test("takes no tasks for queues of another project or location", async () => {
+    const { connection, sent } = transactionServer();
+    const elsewhere = new Connection({
+      baseUrl: "https://tasks.example.com",
+      project: "other",
+      location: connection.location,
+    }).queue("mail");
+    const failing = connection.transaction((tx) => tx.add(new Task(), elsewhere));
+    await expect(failing).rejects.toThrow(BadTransactionStateError);
+    expect(sent.filter(({ url }) => url.endsWith("tasks:add"))).toEqual([]);
+  });
+
   test("takes no tasks after its end: BadTransactionStateError", async () => {
     const { connection } = transactionServer();
     let kept: Transaction | undefined;
@@ -192,6 +238,13 @@ describe("addAll with atomic", () => {
     expect(steps()).toEqual(["transactions", "tasks:add", "tasks:add", "tasks:add", "17:commit"]);
     expect(sent.slice(1, 4).map(({ body }) => body.tasks.length)).toEqual([100, 100, 50]);
     expect(sent.slice(1, 4).every(({ body }) => body.transaction === NAME)).toBe(true);
+  });
+
+  test("is a transaction also where none is given by name", async () => {
+    const { connection, sent } = transactionServer();
+    const options = { atomic: true, transaction: undefined, transactional: undefined };
+    await connection.queue().addAll([new Task(), new Task()], options);
+    expect(sent[1]?.body.transaction).toBe(NAME);
   });
 
   test("keeps each batch below 1 MiB", async () => {

@@ -14,6 +14,7 @@ import {
   Task,
   TaskAlreadyExistsError,
   type TaskFunction,
+  TaskQueueError,
   type TaskRequest,
   TransientError,
   taskHandler,
@@ -70,14 +71,18 @@ afterAll(async () => {
 
 beforeEach(async () => {
   queue = connection.queue(`pull-${++queues}`);
+  await makePullQueue(server.url, queue.name);
+});
+
+async function makePullQueue(url: string, name: string): Promise<void> {
   const location = `projects/${BASE.project}/locations/${BASE.location}`;
-  const response = await fetch(`${server.url}/v2beta2/${location}/queues`, {
+  const response = await fetch(`${url}/v2beta2/${location}/queues`, {
     method: "POST",
     headers: { "content-type": "application/json", authorization: `Bearer ${TOKEN}` },
-    body: JSON.stringify({ name: `${location}/queues/${queue.name}`, pullTarget: {} }),
+    body: JSON.stringify({ name: `${location}/queues/${name}`, pullTarget: {} }),
   });
   expect(response.status).toBe(200);
-});
+}
 
 /** Has the webhook answer as the function says; the tasks it gets. */
 function receive(
@@ -256,5 +261,44 @@ describe("pull workers in processes of their own", () => {
     stop.abort();
     await last;
     expect(new Set(seen)).toEqual(new Set(names));
+  });
+
+  test("outlive a server that is killed and comes back", async () => {
+    const own = await temporaryFolder();
+    const environment = { API_TOKEN: TOKEN };
+    const first = await startServer({ dataFolder: own.path, environment });
+    const there = new Connection({ ...BASE, baseUrl: first.url, token: TOKEN });
+    const far = there.queue("restarted");
+    await makePullQueue(first.url, far.name);
+    const names = Array.from({ length: 60 }, (_, index) => `task-${index}`);
+    await far.addAll(names.map((payload) => new Task({ method: "PULL", payload })));
+    const seen: string[] = [];
+    const errors: unknown[] = [];
+    const stop = new AbortController();
+    const worker = pullWorker({
+      queue: far,
+      concurrency: 4,
+      leaseSeconds: 2,
+      signal: stop.signal,
+      onError: (error) => errors.push(error),
+      handler: async (task) => {
+        await new Promise((wake) => setTimeout(wake, 20));
+        seen.push(task.text());
+      },
+    });
+    await eventually(() => expect(seen.length).toBeGreaterThan(10));
+    await first.crash();
+    await eventually(() => expect(errors.length).toBeGreaterThan(1));
+    const args = ["--port", String(first.port)];
+    const second = await startServer({ dataFolder: own.path, environment, args });
+    await eventually(async () => expect((await far.fetchStatistics()).tasks).toBe(0));
+    stop.abort();
+    await worker;
+    expect(new Set(seen)).toEqual(new Set(names));
+    expect(errors.every((error) => error instanceof TaskQueueError)).toBe(true);
+    // It asks in pauses while nobody answers.
+    expect(errors.length).toBeLessThan(40);
+    await second.stop();
+    await own.remove();
   });
 });

@@ -22,7 +22,7 @@ import { readQuery } from "../../protocol/query.ts";
 import { accessStub } from "../../stubs.ts";
 import { forgetVerified } from "../authenticate.ts";
 import type { Access } from "../iam/access.ts";
-import { accountResource, projectResource } from "../iam/resource.ts";
+import { accountResource, projectResource, type Resource } from "../iam/resource.ts";
 import type { AdminCall, AdminResource } from "./call.ts";
 import { ADMIN_METHODS, type AdminMethod } from "./methods.ts";
 
@@ -71,7 +71,9 @@ async function answer(
   access: Access,
   { resource, search, origin, env }: Place,
 ): Promise<Result<object>> {
-  const refusal = await access.require(method.permission, protectedBy(resource));
+  const refusal = access.isTrusted
+    ? undefined
+    : await access.require(method.permission, await protectedBy(resource, env));
   if (refusal !== undefined) return { ok: false, error: refusal };
   const query = readQuery(search.slice(1), method.params ?? []);
   if (!query.ok) return query;
@@ -99,8 +101,16 @@ function methodOf({ kind, verb }: AdminResource, httpMethod: string): AdminMetho
   return Object.hasOwn(methods, name) ? methods[name] : undefined;
 }
 
-function protectedBy({ project, account }: AdminResource) {
-  return account === "" ? projectResource(project) : accountResource(project, account);
+/**
+ * An account that the path names by its number is protected under its email all the same, which is
+ * how conditions know it. Refusals repeat what the path has.
+ */
+async function protectedBy({ project, account }: AdminResource, env: Env): Promise<Resource> {
+  if (account === "") return projectResource(project);
+  if (!/^\d+$/.test(account)) return accountResource(project, account);
+  const found = await accessStub(env, project).getAccount(account);
+  const email = found.ok ? found.value.email : account;
+  return { ...accountResource(project, email), shownAs: account };
 }
 
 // ---- Paths -------------------------------------------------------------------------------------

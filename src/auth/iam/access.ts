@@ -194,7 +194,10 @@ class PolicyAccess implements Access {
 
   async #findAccount(project: string, email: string): Promise<DomainError | undefined> {
     const account = await accessStub(this.#env, project).getAccount(email);
-    if (!account.ok) return fail("NOT_FOUND", `Service account ${email} was not found.`).error;
+    // An account is found by its number too, under which no policy would know it.
+    if (!account.ok || account.value.email !== email) {
+      return fail("NOT_FOUND", `Service account ${email} was not found.`).error;
+    }
     knownAccounts.set(this.#env.ACCESS, email, true, this.#nowUs);
     return undefined;
   }

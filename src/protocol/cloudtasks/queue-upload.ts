@@ -30,7 +30,7 @@
  */
 import type { Context } from "hono";
 import type { Access } from "../../auth/iam/access.ts";
-import { locationResource } from "../../auth/iam/resource.ts";
+import { locationResource, queueResource, type Resource } from "../../auth/iam/resource.ts";
 import type { Permission } from "../../auth/iam/roles.ts";
 import { type DeploymentConfig, readConfig } from "../../core/config.ts";
 import type { QueueRecord } from "../../core/model.ts";
@@ -72,10 +72,25 @@ export const EXPORT_PERMISSIONS = [
 async function refusalOf(
   access: Access,
   permissions: readonly Permission[],
-  place: LocationName,
+  resource: Resource,
 ): Promise<DomainError | undefined> {
   for (const permission of permissions) {
-    const refusal = await access.require(permission, locationResource(place));
+    const refusal = await access.require(permission, resource);
+    if (refusal !== undefined) return refusal;
+  }
+  return undefined;
+}
+
+/** A condition of the caller's role may spare single queues: then the file is refused as a whole. */
+async function refusalOfSteps(
+  access: Access,
+  steps: readonly Step[],
+  place: LocationName,
+): Promise<DomainError | undefined> {
+  if (access.isTrusted) return undefined;
+  for (const { queue, actions } of steps) {
+    if (actions.length === 0) continue;
+    const refusal = await refusalOf(access, UPLOAD_PERMISSIONS, queueResource({ ...place, queue }));
     if (refusal !== undefined) return refusal;
   }
   return undefined;
@@ -100,7 +115,10 @@ export async function exportQueueFile({ req, env }: Handled, access: Access): Pr
   if (!result.ok) return errorResponse(result.error);
   const { text, format } = result.value;
   return new Response(text, {
-    headers: { "content-type": `application/${format}; charset=utf-8` },
+    headers: {
+      "content-type": `application/${format}; charset=utf-8`,
+      "x-content-type-options": "nosniff",
+    },
   });
 }
 
@@ -133,7 +151,7 @@ async function upload(request: Request, env: Env, access: Access): Promise<Resul
   const target = readTarget(request, config, "dryRun");
   if (!target.ok) return target;
   const { place, own: dryRun = "false" } = target.value;
-  const refusal = await refusalOf(access, UPLOAD_PERMISSIONS, place);
+  const refusal = await refusalOf(access, UPLOAD_PERMISSIONS, locationResource(place));
   if (refusal !== undefined) return { ok: false, error: refusal };
   if (dryRun !== "true" && dryRun !== "false") {
     return invalidField("dry_run", "dryRun must be true or false.");
@@ -143,6 +161,8 @@ async function upload(request: Request, env: Env, access: Access): Promise<Resul
   const registry = registryStub(env, place);
   const steps = await planOf(text.value, registry, config);
   if (!steps.ok) return steps;
+  const spared = await refusalOfSteps(access, steps.value, place);
+  if (spared !== undefined) return { ok: false, error: spared };
   return dryRun === "true" ? ok(writePlan(steps.value)) : apply(steps.value, registry, config);
 }
 
@@ -301,7 +321,7 @@ async function exportFile(
   const target = readTarget(request, config, "format");
   if (!target.ok) return target;
   const { place, own: format = "yaml" } = target.value;
-  const refusal = await refusalOf(access, EXPORT_PERMISSIONS, place);
+  const refusal = await refusalOf(access, EXPORT_PERMISSIONS, locationResource(place));
   if (refusal !== undefined) return { ok: false, error: refusal };
   if (format !== "yaml" && format !== "xml") {
     return invalidField("format", "format must be yaml or xml.");

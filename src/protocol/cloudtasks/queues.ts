@@ -6,7 +6,13 @@ import { locationResource } from "../../auth/iam/resource.ts";
 import { MAX_QUEUES_PER_PAGE } from "../../core/limits.ts";
 import type { QueueName, QueueRecord } from "../../core/model.ts";
 import { locationPath, parseQueuePath } from "../../core/names.ts";
-import { createSettings, type SettingsInput } from "../../core/queue-settings.ts";
+import {
+  createSettings,
+  createSettingsFromPatch,
+  patchSettings,
+  type SettingsInput,
+  type SettingsPatch,
+} from "../../core/queue-settings.ts";
 import { fail, ok, type Result } from "../../core/result.ts";
 import { urlOfOverride } from "../../core/target-override.ts";
 import { checkTarget } from "../../core/target-policy.ts";
@@ -74,14 +80,36 @@ export async function patchQueue(call: Call): Answer {
   const { settings } = input.value;
   const refusal = checkOverriddenHost(settings, call);
   if (!refusal.ok) return refusal;
-  const refused =
-    (await checkToken(call, settings.httpTarget?.token)) ?? (await checkMayCreate(call));
+  const patch =
+    paths.value === undefined ? { input: settings } : { input: settings, paths: paths.value };
+  const refused = (await checkTargetsToken(call, patch)) ?? (await checkMayCreate(call));
   if (refused !== undefined) return refused;
   const untyped = settings.type === undefined ? await checkExists(call) : undefined;
   if (untyped !== undefined) return untyped;
-  const patch =
-    paths.value === undefined ? { input: settings } : { input: settings, paths: paths.value };
   return shown(call, reworded(call, await registry(call).patchQueue(resource.queue, patch)));
+}
+
+/**
+ * A queue's token goes wherever its target points. Who changes the target must be allowed to act as
+ * the account of the token that the patch brings, and of the one that is there when it is done.
+ */
+async function checkTargetsToken(
+  call: Call,
+  patch: SettingsPatch,
+): Promise<Result<never> | undefined> {
+  const { access, env, resource, config } = call;
+  const { input, paths } = patch;
+  const isTouched = paths?.some((path) => path.startsWith("httpTarget")) ?? true;
+  if (access.isTrusted || !(isTouched || input.httpTarget)) return undefined;
+  const given = input.httpTarget?.token;
+  // A patch of single fields may leave the account to the token that is there.
+  const refused = given?.serviceAccountEmail ? await checkToken(call, given) : undefined;
+  if (refused !== undefined || !isTouched) return refused;
+  const queue = await queueStub(env, resource).getQueue();
+  const settings = queue.ok
+    ? patchSettings(queue.value.settings, patch, config)
+    : createSettingsFromPatch(patch, config);
+  return settings.ok ? checkToken(call, settings.value.httpTarget?.token) : undefined;
 }
 
 /**

@@ -315,6 +315,12 @@ export async function deleteGroup(call: Call, { appId }: TaskQueueDeleteGroupReq
   if (denied !== undefined) return denied;
   const names: string[] = [];
   for await (const { name } of queuesOf(call, home.value)) names.push(name.queue);
+  // A condition may spare single queues.
+  const denials = await inParallel(names, (queue) =>
+    denial(call, queueResource({ ...home.value, queue })),
+  );
+  const spared = denials.find((found) => found !== undefined);
+  if (spared !== undefined) return spared;
   const results = await inParallel(names, (queue) =>
     registryStub(call.env, home.value).deleteQueue(queue),
   );
