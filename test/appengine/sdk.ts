@@ -70,7 +70,7 @@ export function buildGo(environment: Readonly<Record<string, string>> = {}): voi
 /** The line of a test run that leaves a proof out. */
 export function announceMissing(language: string, missing: string): void {
   console.warn(
-    `SKIPPED: the proof with App Engine's ${language} SDK: ${missing} (npm run appengine:install)`,
+    `SKIPPED: the proof with Google's ${language} SDK: ${missing} (npm run appengine:install)`,
   );
 }
 
