@@ -66,6 +66,19 @@ export interface Access {
   ): Promise<readonly P[]>;
 }
 
+/** Requires several permissions on one resource; the refusal is that of the first one missing. */
+export async function requireAll(
+  access: Access,
+  permissions: readonly Permission[],
+  resource: Resource,
+): Promise<DomainError | undefined> {
+  for (const permission of permissions) {
+    const refusal = await access.require(permission, resource);
+    if (refusal !== undefined) return refusal;
+  }
+  return undefined;
+}
+
 /** The access of a verified caller. */
 export function accessOf(caller: Caller, env: Env, nowUs: number): Access {
   if (caller.kind === "anonymous" || caller.kind === "owner") return trusted(memberOf(caller));

@@ -29,8 +29,8 @@
  * `target` (a version alone, an instance) goes, and a queue.xml has paused pull queues run.
  */
 import type { Context } from "hono";
-import type { Access } from "../../auth/iam/access.ts";
-import { locationResource, queueResource, type Resource } from "../../auth/iam/resource.ts";
+import { type Access, requireAll } from "../../auth/iam/access.ts";
+import { locationResource, queueResource } from "../../auth/iam/resource.ts";
 import type { Permission } from "../../auth/iam/roles.ts";
 import { type DeploymentConfig, readConfig } from "../../core/config.ts";
 import type { QueueRecord } from "../../core/model.ts";
@@ -69,18 +69,6 @@ export const EXPORT_PERMISSIONS = [
   "cloudtasks.queues.get",
 ] as const satisfies readonly Permission[];
 
-async function refusalOf(
-  access: Access,
-  permissions: readonly Permission[],
-  resource: Resource,
-): Promise<DomainError | undefined> {
-  for (const permission of permissions) {
-    const refusal = await access.require(permission, resource);
-    if (refusal !== undefined) return refusal;
-  }
-  return undefined;
-}
-
 /** A condition of the caller's role may spare single queues: then the file is refused as a whole. */
 async function refusalOfSteps(
   access: Access,
@@ -90,7 +78,11 @@ async function refusalOfSteps(
   if (access.isTrusted) return undefined;
   for (const { queue, actions } of steps) {
     if (actions.length === 0) continue;
-    const refusal = await refusalOf(access, UPLOAD_PERMISSIONS, queueResource({ ...place, queue }));
+    const refusal = await requireAll(
+      access,
+      UPLOAD_PERMISSIONS,
+      queueResource({ ...place, queue }),
+    );
     if (refusal !== undefined) return refusal;
   }
   return undefined;
@@ -151,7 +143,7 @@ async function upload(request: Request, env: Env, access: Access): Promise<Resul
   const target = readTarget(request, config, "dryRun");
   if (!target.ok) return target;
   const { place, own: dryRun = "false" } = target.value;
-  const refusal = await refusalOf(access, UPLOAD_PERMISSIONS, locationResource(place));
+  const refusal = await requireAll(access, UPLOAD_PERMISSIONS, locationResource(place));
   if (refusal !== undefined) return { ok: false, error: refusal };
   if (dryRun !== "true" && dryRun !== "false") {
     return invalidField("dry_run", "dryRun must be true or false.");
@@ -321,7 +313,7 @@ async function exportFile(
   const target = readTarget(request, config, "format");
   if (!target.ok) return target;
   const { place, own: format = "yaml" } = target.value;
-  const refusal = await refusalOf(access, EXPORT_PERMISSIONS, locationResource(place));
+  const refusal = await requireAll(access, EXPORT_PERMISSIONS, locationResource(place));
   if (refusal !== undefined) return { ok: false, error: refusal };
   if (format !== "yaml" && format !== "xml") {
     return invalidField("format", "format must be yaml or xml.");

@@ -1,6 +1,6 @@
 /** One request on its way through a method, and what methods are. */
 import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
-import type { Access } from "../../auth/iam/access.ts";
+import { type Access, requireAll } from "../../auth/iam/access.ts";
 import type { Resource } from "../../auth/iam/resource.ts";
 import type { Permission } from "../../auth/iam/roles.ts";
 import type { DeploymentConfig } from "../../core/config.ts";
@@ -65,11 +65,8 @@ export async function denial(
   resource: Resource,
 ): Promise<Reply<never> | undefined> {
   if (access.isTrusted) return undefined;
-  for (const permission of needs) {
-    const refusal = await access.require(permission, resource);
-    if (refusal !== undefined) return refuse(Code.PERMISSION_DENIED, refusal.message);
-  }
-  return undefined;
+  const refusal = await requireAll(access, needs, resource);
+  return refusal === undefined ? undefined : refuse(Code.PERMISSION_DENIED, refusal.message);
 }
 
 /**

@@ -42,7 +42,7 @@
  *  - update and patch come with whole tasks, with names alone, or without a body.
  */
 import type { Context } from "hono";
-import type { Access } from "../../auth/iam/access.ts";
+import { type Access, requireAll } from "../../auth/iam/access.ts";
 import { queueResource } from "../../auth/iam/resource.ts";
 import type { Permission } from "../../auth/iam/roles.ts";
 import { readConfig } from "../../core/config.ts";
@@ -134,7 +134,10 @@ export async function taskQueueFace(
     location: config.appLocation,
     queue: resource.queue,
   };
-  const refusal = access.isTrusted ? undefined : await refusalOf(method, queue, access);
+  // All is asked of the queue: tasks have no names of their own here, and none is told to exist.
+  const refusal = access.isTrusted
+    ? undefined
+    : await requireAll(access, method.permissions, queueResource(queue));
   if (refusal !== undefined) return errorResponse(refusal);
   const query = readQuery(url.searchParams, method.params ?? []);
   if (!query.ok) return errorResponse(query.error);
@@ -157,23 +160,6 @@ export async function taskQueueFace(
     clock: Date.now,
   });
   return answer.ok ? respond(answer.value, select) : errorResponse(answer.error);
-}
-
-/**
- * Why the caller may not do this. All is asked of the queue, for tasks have no names of their own
- * here; nobody learns from the answer whether it exists.
- */
-async function refusalOf(
-  { permissions }: Method,
-  queue: QueueName,
-  access: Access,
-): Promise<DomainError | undefined> {
-  const resource = queueResource(queue);
-  for (const permission of permissions) {
-    const refusal = await access.require(permission, resource);
-    if (refusal !== undefined) return refusal;
-  }
-  return undefined;
 }
 
 /** The transaction that a request names; undefined where it names none. */

@@ -19,14 +19,13 @@
  *  - Tasks with an absolute URL, and with identity tokens, go into push queues beside App Engine's.
  */
 import type { Context } from "hono";
-import type { Access } from "../../../auth/iam/access.ts";
+import { type Access, requireAll } from "../../../auth/iam/access.ts";
 import { queueResource } from "../../../auth/iam/resource.ts";
 import type { Permission } from "../../../auth/iam/roles.ts";
 import { readConfig } from "../../../core/config.ts";
 import { findLocation } from "../../../core/locations.ts";
 import type { QueueName } from "../../../core/model.ts";
 import { isProjectId, isQueueId } from "../../../core/names.ts";
-import type { DomainError } from "../../../core/result.ts";
 import type { Env } from "../../../env.ts";
 import { TRANSACTION_HEADER, transactionRefused } from "../../transactions.ts";
 import type { Answer, Call, Reply } from "./call.ts";
@@ -98,7 +97,9 @@ export async function queuesFace(
   }
   const name = readName(project, location, queue);
   if (!name.ok) return errorResponse(name.error);
-  const refusal = access.isTrusted ? undefined : await refusalOf(method, name.value, access);
+  const refusal = access.isTrusted
+    ? undefined
+    : await requireAll(access, method.permissions, queueResource(name.value));
   if (refusal !== undefined) return errorResponse(refusal);
   // Tasks are added to a transaction by their call's body here.
   if (request.headers.has(TRANSACTION_HEADER)) return errorResponse(transactionRefused().error);
@@ -113,18 +114,6 @@ export async function queuesFace(
     clock: Date.now,
   });
   return answer.ok ? respond(answer.value) : errorResponse(answer.error);
-}
-
-async function refusalOf(
-  { permissions }: Method,
-  queue: QueueName,
-  access: Access,
-): Promise<DomainError | undefined> {
-  for (const permission of permissions) {
-    const refusal = await access.require(permission, queueResource(queue));
-    if (refusal !== undefined) return refusal;
-  }
-  return undefined;
 }
 
 function readName(
