@@ -1,5 +1,6 @@
 /** Finds the objects of this deployment: the one place that turns names into stubs. */
 import type { AccessService } from "./access/service.ts";
+import { BoundedMap } from "./core/bounded-map.ts";
 import { readConfig } from "./core/config.ts";
 import { MAX_CACHED_OBJECT_IDS } from "./core/limits.ts";
 import { findLocation, LOCATIONS } from "./core/locations.ts";
@@ -74,29 +75,21 @@ function placedStub<S>(
 // What follows is remembered per isolate because deriving it costs: an id is a hash of the name,
 // and taking it from memory made calls about a fifth faster. All of it can be lost at any time.
 
-const ids = new WeakMap<object, Map<string, DurableObjectId>>();
+const ids = new WeakMap<object, BoundedMap<DurableObjectId>>();
 const euNamespaces = new WeakMap<object, unknown>();
 
 function objectId<S>(namespace: Namespace<S>, name: string): DurableObjectId {
   let known = ids.get(namespace);
   if (known === undefined) {
-    known = new Map();
+    known = new BoundedMap(MAX_CACHED_OBJECT_IDS);
     ids.set(namespace, known);
   }
   let id = known.get(name);
   if (id === undefined) {
     id = namespace.idFromName(name);
-    if (known.size >= MAX_CACHED_OBJECT_IDS) forgetOldest(known);
     known.set(name, id);
   }
   return id;
-}
-
-function forgetOldest(known: Map<string, DurableObjectId>): void {
-  for (const oldest of known.keys()) {
-    known.delete(oldest);
-    return;
-  }
 }
 
 function euNamespace<S>(namespace: Namespace<S>): Namespace<S> {

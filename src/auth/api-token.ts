@@ -2,8 +2,9 @@
  * The text of API tokens: `et_PROJECT_ID_SECRET`. The project is in it so that its object is found;
  * a colon, which a bearer token cannot have, is written `~`. Only a hash of the whole is stored.
  */
+
+import { encodeBase64url } from "../core/base64url.ts";
 import { isProjectId } from "../core/names.ts";
-import { encodeBase64url } from "./encoding.ts";
 
 const TOKEN = /^et_([A-Za-z0-9.~-]{1,200})_([0-9a-f]{16})_[A-Za-z0-9_-]{43}$/;
 const SECRET_BYTES = 32;

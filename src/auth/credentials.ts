@@ -3,10 +3,10 @@
  * their objects at most once in VERIFIED_FOR_MS, unless a key is asked for that is not there.
  */
 import type { AccountKey, Credentials } from "../access/service.ts";
+import { BoundedMap } from "../core/bounded-map.ts";
 import { MAX_CACHED_ACCOUNTS, OWN_KEYS_REREAD_MS, VERIFIED_FOR_MS } from "../core/limits.ts";
 import type { Env } from "../env.ts";
 import { accessStub, keyStub } from "../stubs.ts";
-import { BoundedMap } from "./bounded-map.ts";
 import type { Assertion } from "./jwt.ts";
 import { importPublicKey, isSignedBy } from "./rsa.ts";
 

@@ -2,6 +2,8 @@
  * Where the credentials of a deployment are verified, and remembered by their texts. What was verified
  * counts for VERIFIED_FOR_MS at most, which is how soon a revoked credential stops.
  */
+
+import { BoundedMap } from "../core/bounded-map.ts";
 import { readConfig } from "../core/config.ts";
 import {
   MAX_CREDENTIAL_SIZE,
@@ -16,7 +18,6 @@ import type { Env } from "../env.ts";
 import { accessStub } from "../stubs.ts";
 import { isAccessToken, verifyAccessToken } from "./access-token.ts";
 import { parseApiToken } from "./api-token.ts";
-import { BoundedMap } from "./bounded-map.ts";
 import { type Caller, OWNER } from "./caller.ts";
 import { AccountCache, type KnownAccount, OwnKeys } from "./credentials.ts";
 import { sha256 } from "./encoding.ts";

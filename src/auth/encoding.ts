@@ -1,12 +1,8 @@
 /** Texts and bytes of credentials: base64url (RFC 7515 §2), hashes. */
 
-const BASE64URL = /^[A-Za-z0-9_-]+$/;
+import { encodeBase64url } from "../core/base64url.ts";
 
-/** Unpadded base64url. */
-export function encodeBase64url(bytes: Uint8Array | ArrayBuffer): string {
-  const base64 = new Uint8Array(bytes).toBase64();
-  return base64.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
-}
+const BASE64URL = /^[A-Za-z0-9_-]+$/;
 
 /** Undefined for anything but the one text that these bytes are written as. */
 export function decodeBase64url(text: string): Uint8Array | undefined {

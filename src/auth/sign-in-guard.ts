@@ -3,10 +3,11 @@
  * deployment has the rate limit FAILED_SIGN_INS; past it the address is not listened to for a while.
  * Credentials that are remembered as good pass all the same.
  */
+
+import { BoundedMap } from "../core/bounded-map.ts";
 import { MAX_PAUSED_ADDRESSES, SIGN_IN_PAUSE_MS } from "../core/limits.ts";
 import { type DomainError, fail } from "../core/result.ts";
 import type { Env } from "../env.ts";
-import { BoundedMap } from "./bounded-map.ts";
 
 export const TOO_MANY_FAILURES: DomainError = fail(
   "RESOURCE_EXHAUSTED",

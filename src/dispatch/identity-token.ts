@@ -6,6 +6,7 @@
  * access token of this deployment (RFC 9068, audience: the issuer): its own APIs honour it within
  * the token's scope, Google's refuse it.
  */
+import { BoundedMap } from "../core/bounded-map.ts";
 import { MAX_CACHED_TOKENS, TOKEN_LIFETIME_S, TOKEN_REUSE_MS } from "../core/limits.ts";
 import type { AuthorizationToken } from "../core/model.ts";
 import type { KeyService, TokenType } from "./key-service.ts";
@@ -22,7 +23,7 @@ export interface CachedToken {
 }
 
 /** Tokens of this isolate, oldest first. A token kept here is no more than a signature saved. */
-const isolateCache = new Map<string, CachedToken>();
+const isolateCache = new BoundedMap<CachedToken>(MAX_CACHED_TOKENS);
 
 export interface TokenPorts {
   readonly signToken: KeyService["signToken"];
@@ -42,11 +43,11 @@ export interface TokenPorts {
 /** Gives the tokens that the attempts of one invocation need. */
 export class TokenSource {
   readonly #ports: TokenPorts;
-  readonly #cache: Map<string, CachedToken>;
+  readonly #cache: BoundedMap<CachedToken>;
   /** Signatures under way; of this invocation alone, for one may not await another's I/O. */
   readonly #pending = new Map<string, Promise<string>>();
 
-  constructor(ports: TokenPorts, cache: Map<string, CachedToken> = isolateCache) {
+  constructor(ports: TokenPorts, cache: BoundedMap<CachedToken> = isolateCache) {
     this.#ports = ports;
     this.#cache = cache;
   }
@@ -80,17 +81,8 @@ export class TokenSource {
       TOKEN_LIFETIME_S,
       TOKEN_TYPES[token.kind],
     );
-    this.#remember(key, { token: signed, signedMs, epoch });
+    this.#cache.set(key, { token: signed, signedMs, epoch });
     return signed;
-  }
-
-  #remember(key: string, token: CachedToken): void {
-    this.#cache.delete(key);
-    for (const oldest of this.#cache.keys()) {
-      if (this.#cache.size < MAX_CACHED_TOKENS) break;
-      this.#cache.delete(oldest);
-    }
-    this.#cache.set(key, token);
   }
 }
 

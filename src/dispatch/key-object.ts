@@ -19,7 +19,6 @@ import type {
 } from "./key-service.ts";
 import { importSigner, makeKeyPair, publicJwk, type Signer, signJwt } from "./rsa-key.ts";
 import { type KeyRow, KeyStore } from "./store.ts";
-import { base64 } from "./text-codes.ts";
 import { webhookSecret } from "./webhook-signature.ts";
 
 /** Size of the root of the webhook secrets, in bytes. */
@@ -190,7 +189,7 @@ export class KeyObject extends DurableObject<Env> implements KeyService {
   #webhookRoot(): string {
     const stored = this.#store.webhookRoot();
     if (stored !== null) return stored;
-    const secret = base64(crypto.getRandomValues(new Uint8Array(ROOT_SIZE)));
+    const secret = crypto.getRandomValues(new Uint8Array(ROOT_SIZE)).toBase64();
     this.#store.setWebhookRoot(secret);
     return secret;
   }

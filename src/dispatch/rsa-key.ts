@@ -1,5 +1,5 @@
 /** RSA keys and the JWTs they sign (RS256, RFC 7518 §3.3): what verifiers of Google's tokens expect. */
-import { base64url } from "./text-codes.ts";
+import { encodeBase64url } from "../core/base64url.ts";
 
 const ALGORITHM = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" } as const;
 const KEY_SIZE = { modulusLength: 2048, publicExponent: new Uint8Array([1, 0, 1]) } as const;
@@ -32,7 +32,7 @@ export async function signJwt(
 ): Promise<string> {
   const text = `${encodePart({ alg: "RS256", kid, typ: type })}.${encodePart(payload)}`;
   const signature = await crypto.subtle.sign(ALGORITHM, key, new TextEncoder().encode(text));
-  return `${text}.${base64url(new Uint8Array(signature))}`;
+  return `${text}.${encodeBase64url(signature)}`;
 }
 
 /** The public half, as it is published: named parts only, so that nothing private can slip out. */
@@ -45,7 +45,7 @@ export function publicJwk(kid: string, jwk: JsonWebKey): JsonWebKey & { readonly
 async function thumbprint(jwk: JsonWebKey): Promise<string> {
   const { n, e } = requireRsa(jwk);
   const text = new TextEncoder().encode(JSON.stringify({ e, kty: "RSA", n }));
-  return base64url(new Uint8Array(await crypto.subtle.digest("SHA-256", text)));
+  return encodeBase64url(await crypto.subtle.digest("SHA-256", text));
 }
 
 function requireRsa(jwk: JsonWebKey): { readonly n: string; readonly e: string } {
@@ -55,5 +55,5 @@ function requireRsa(jwk: JsonWebKey): { readonly n: string; readonly e: string }
 }
 
 function encodePart(part: unknown): string {
-  return base64url(new TextEncoder().encode(JSON.stringify(part)));
+  return encodeBase64url(new TextEncoder().encode(JSON.stringify(part)));
 }

@@ -8,11 +8,12 @@
  * A queue's secret is derived from one root of the deployment, so it is stored nowhere and costs no
  * row: HMAC-SHA256(root, queue and generation). Whoever knows one secret learns nothing of another.
  */
+import { encodeBase64url } from "../core/base64url.ts";
+import { BoundedMap } from "../core/bounded-map.ts";
 import { MAX_CACHED_WEBHOOK_SECRETS } from "../core/limits.ts";
 import type { QueueName, WebhookSigning } from "../core/model.ts";
 import { queueObjectName } from "../core/names.ts";
 import { liveGenerations } from "../core/webhook-signing.ts";
-import { base64, base64url, fromBase64 } from "./text-codes.ts";
 
 const HMAC = { name: "HMAC", hash: "SHA-256" } as const;
 /** Characters of a queue's hash in an id: 96 bits. */
@@ -24,7 +25,7 @@ export async function webhookSecret(
   queue: QueueName,
   generation: number,
 ): Promise<string> {
-  return `whsec_${base64(await secretBytes(root, queue, generation))}`;
+  return `whsec_${(await secretBytes(root, queue, generation)).toBase64()}`;
 }
 
 async function secretBytes(
@@ -32,7 +33,7 @@ async function secretBytes(
   queue: QueueName,
   generation: number,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const key = await importHmac(fromBase64(root));
+  const key = await importHmac(Uint8Array.fromBase64(root));
   const text = `edgetasks webhook secret 1\n${queueObjectName(queue)}\n${generation}`;
   return new Uint8Array(await crypto.subtle.sign(HMAC, key, new TextEncoder().encode(text)));
 }
@@ -55,11 +56,14 @@ export type WebhookHeaders = readonly (readonly [name: string, value: string])[]
 
 /** Keys ready to sign and hashes of queue names, by what they were made from; oldest first. */
 export interface WebhookCache {
-  readonly keys: Map<string, CryptoKey>;
-  readonly hashes: Map<string, string>;
+  readonly keys: BoundedMap<CryptoKey>;
+  readonly hashes: BoundedMap<string>;
 }
 
-const isolateCache: WebhookCache = { keys: new Map(), hashes: new Map() };
+const isolateCache: WebhookCache = {
+  keys: new BoundedMap(MAX_CACHED_WEBHOOK_SECRETS),
+  hashes: new BoundedMap(MAX_CACHED_WEBHOOK_SECRETS),
+};
 
 /** The three headers of an attempt that is made now, milliseconds since the epoch. */
 export async function webhookHeaders(
@@ -74,7 +78,7 @@ export async function webhookHeaders(
   const signatures = await Promise.all(
     liveGenerations(parts.signing, nowMs * 1000).map(async (generation) => {
       const key = await signingKey(root, parts.queue, generation, cache);
-      return `v1,${base64(new Uint8Array(await crypto.subtle.sign(HMAC, key, content)))}`;
+      return `v1,${new Uint8Array(await crypto.subtle.sign(HMAC, key, content)).toBase64()}`;
     }),
   );
   return [
@@ -102,7 +106,7 @@ async function signingKey(
   const known = keys.get(name);
   if (known !== undefined) return known;
   const key = await importHmac(await secretBytes(root, queue, generation));
-  remember(keys, name, key);
+  keys.set(name, key);
   return key;
 }
 
@@ -112,15 +116,7 @@ async function queueHash(queue: QueueName, { hashes }: WebhookCache): Promise<st
   const known = hashes.get(name);
   if (known !== undefined) return known;
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(name));
-  const hash = base64url(new Uint8Array(digest)).slice(0, QUEUE_HASH_LENGTH);
-  remember(hashes, name, hash);
+  const hash = encodeBase64url(digest).slice(0, QUEUE_HASH_LENGTH);
+  hashes.set(name, hash);
   return hash;
-}
-
-function remember<V>(cache: Map<string, V>, name: string, value: V): void {
-  for (const oldest of cache.keys()) {
-    if (cache.size < MAX_CACHED_WEBHOOK_SECRETS) break;
-    cache.delete(oldest);
-  }
-  cache.set(name, value);
 }

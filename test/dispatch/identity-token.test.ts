@@ -3,6 +3,7 @@ import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from "jose";
 import { describe, expect, it } from "vitest";
+import { BoundedMap } from "../../src/core/bounded-map.ts";
 import { MAX_CACHED_TOKENS, TOKEN_LIFETIME_S, TOKEN_REUSE_MS } from "../../src/core/limits.ts";
 import {
   type CachedToken,
@@ -29,7 +30,10 @@ async function verify(keys: KeyService, token: string, audience: string) {
 }
 
 /** A source of tokens in a project without accounts. */
-function sourceOf(ports: Partial<TokenPorts>, cache = new Map<string, CachedToken>()) {
+function sourceOf(
+  ports: Partial<TokenPorts>,
+  cache = new BoundedMap<CachedToken>(MAX_CACHED_TOKENS),
+) {
   return new TokenSource(
     {
       signToken: async () => "token",
@@ -177,7 +181,7 @@ describe("the key", () => {
 describe("signatures are saved", () => {
   function rig() {
     const signed: unknown[] = [];
-    const cache = new Map<string, CachedToken>();
+    const cache = new BoundedMap<CachedToken>(MAX_CACHED_TOKENS);
     const clock = { nowMs: 0 };
     const source = (ports: Partial<TokenPorts> = {}) =>
       sourceOf(

@@ -1,6 +1,7 @@
 /** Signed webhooks, checked by the reference implementation the way a handler would. */
 import { Webhook } from "standardwebhooks";
 import { describe, expect, it } from "vitest";
+import { BoundedMap } from "../../src/core/bounded-map.ts";
 import type { QueueName, WebhookSigning } from "../../src/core/model.ts";
 import {
   type WebhookCache,
@@ -22,6 +23,10 @@ interface Changes {
   readonly cache?: WebhookCache;
 }
 
+function newCache(): WebhookCache {
+  return { keys: new BoundedMap(10), hashes: new BoundedMap(10) };
+}
+
 async function signed(changes: Changes = {}): Promise<Record<string, string>> {
   const headers = await webhookHeaders(
     changes.root ?? ROOT,
@@ -32,7 +37,7 @@ async function signed(changes: Changes = {}): Promise<Record<string, string>> {
       body: changes.body,
     },
     changes.nowMs ?? NOW_MS,
-    changes.cache ?? { keys: new Map(), hashes: new Map() },
+    changes.cache ?? newCache(),
   );
   return Object.fromEntries(headers);
 }
@@ -138,7 +143,7 @@ describe("secrets", () => {
   });
 
   it("are derived once, and never used for another queue, generation or root", async () => {
-    const cache = { keys: new Map(), hashes: new Map() };
+    const cache = newCache();
     const others: Changes[] = [
       { queue: { ...QUEUE, queue: "q2" } },
       { signing: { generation: 8 } },

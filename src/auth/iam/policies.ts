@@ -3,10 +3,10 @@
  * is judged without a call and without waiting.
  */
 import type { PolicyTarget } from "../../access/service.ts";
+import { BoundedMap } from "../../core/bounded-map.ts";
 import type { QueueName } from "../../core/model.ts";
 import type { Env } from "../../env.ts";
 import { accessStub } from "../../stubs.ts";
-import { BoundedMap } from "../bounded-map.ts";
 import type { Condition } from "./condition.ts";
 import { type Grant, grantsOf, type ReadCondition } from "./evaluate.ts";
 import type { Resource } from "./resource.ts";

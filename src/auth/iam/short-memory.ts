@@ -2,7 +2,7 @@
  * What an isolate remembers of the objects that decide who may do what. It is believed for half a
  * minute, so that a change works everywhere within a minute.
  */
-import { BoundedMap } from "../bounded-map.ts";
+import { BoundedMap } from "../../core/bounded-map.ts";
 
 /** How long it is believed, microseconds. */
 export const BELIEVED_FOR_US = 30e6;

@@ -1,6 +1,6 @@
 /** What a map remembers that may not grow. */
 import { expect, test } from "vitest";
-import { BoundedMap } from "../../src/auth/bounded-map.ts";
+import { BoundedMap } from "../../src/core/bounded-map.ts";
 
 test("a full map forgets what was put in first; what is put in again is new", () => {
   const map = new BoundedMap<number>(2);

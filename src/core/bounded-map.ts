@@ -7,6 +7,15 @@ export class BoundedMap<V> {
     this.#most = most;
   }
 
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** Those that would be forgotten first come first. */
+  keys(): Iterable<string> {
+    return this.#entries.keys();
+  }
+
   get(key: string): V | undefined {
     return this.#entries.get(key);
   }
